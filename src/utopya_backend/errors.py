@@ -1,0 +1,93 @@
+"""Errors that a user can mend: a mistake in a configuration, a path, a call.
+
+Each says which value was wrong, what was expected and what to do, and derives
+from the builtin exception that fits, so that ``except ValueError`` and the
+like work as usual. All of them are a :py:class:`UserError`: the command line
+shows such an error as its text alone and exits with code 2.
+"""
+
+import sys
+from collections.abc import Iterable
+from types import TracebackType
+
+EXIT_CODE = 2
+"""Exit code of a process that ends by an uncaught :py:class:`UserError`"""
+
+
+class UserError(Exception):
+    """Base class: something that the user, not the program, has to change."""
+
+
+class ConfigError(UserError, ValueError):
+    """A configuration file or a value in it is not what it has to be."""
+
+
+class MissingKeyError(UserError, KeyError):
+    """A configuration lacks a mandatory key."""
+
+    def __str__(self) -> str:
+        # A KeyError shows the repr of its argument, which garbles a sentence.
+        return str(self.args[0]) if self.args else ""
+
+
+class ParameterError(UserError, TypeError):
+    """The parameters do not fit the signature of the function that takes them."""
+
+
+class MissingFileError(UserError, FileNotFoundError):
+    """A file or directory that was named does not exist."""
+
+
+class OutputExistsError(UserError, FileExistsError):
+    """An output file already exists: it is never overwritten."""
+
+
+class OutputPermissionError(UserError, PermissionError):
+    """The output directory cannot be written to."""
+
+
+class OutputNotADirectoryError(UserError, NotADirectoryError):
+    """What should be the output directory is something else."""
+
+
+def suggest(name: object, possibilities: Iterable[str]) -> str:
+    """Says which of the possibilities was probably meant by a name.
+
+    Args:
+        name: What was given.
+        possibilities: What could have been meant.
+
+    Returns:
+        A sentence with a leading space, or the empty string where nothing is
+        close.
+
+    Example:
+        >>> suggest("betta", ["alpha", "beta"])
+        " Did you mean 'beta'?"
+    """
+    import difflib  # only needed once something is wrong
+
+    matches = difflib.get_close_matches(str(name), list(possibilities), n=1)
+    return f" Did you mean '{matches[0]}'?" if matches else ""
+
+
+def hide_traceback_of_user_errors() -> None:
+    """Makes an uncaught :py:class:`UserError` end the program as a text.
+
+    The traceback of a mistake in a configuration file points into this package
+    and helps nobody. The hook stays out of the way wherever another one, of a
+    debugger or an application, is in place, and of all other exceptions.
+    """
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _show_error
+
+
+def _show_error(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    if not isinstance(error, UserError):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    print(f"Error: {error}", file=sys.stderr)
+    # An excepthook that raises SystemExit sets the exit code of the process.
+    raise SystemExit(EXIT_CODE)

@@ -1,0 +1,109 @@
+"""Labels of datasets: the names of their dimensions and their coordinates.
+
+They are stored as attributes, as the ``utopya`` frontend reads them:
+``dim_names``, and for each dimension that has coordinates a
+``coords_mode__<dim>`` and its argument ``coords__<dim>``, as described in the
+documentation of ``dantro.utils.coords.extract_coords``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+
+# HDF5 stores an attribute in the object's header, a block of 64 KiB at most;
+# https://docs.hdfgroup.org/hdf5/v1_14/_h5_a__u_g.html, "Large Attributes".
+_MAX_ATTRIBUTE_BYTES = 60_000
+_BYTES_OF_VLEN_STRING = 16  # a reference to where the characters are
+
+Coordinates = Mapping[str, Any] | Sequence[Any] | np.ndarray[Any, Any]
+"""Coordinate values, or a mapping with the ``mode`` and its ``coords``"""
+
+
+def check_coords(
+    coords: Mapping[str, Coordinates], sizes: Mapping[str, int | None]
+) -> None:
+    """Checks that coordinates belong to a dimension and have its size.
+
+    Args:
+        coords: The coordinates of some dimensions, by the dimension's name
+        sizes: The size of each dimension, None where it is not known
+
+    Raises:
+        ValueError: If there is no such dimension or the sizes differ, and on a
+            mapping without a mode.
+    """
+    for dim, values in coords.items():
+        if dim not in sizes:
+            raise ValueError(
+                f"Dimension '{dim}' has coordinates, but was not part of the list of "
+                f"extra dimensions ({', '.join(sizes) or 'there are none'})."
+            )
+        if isinstance(values, Mapping):
+            if "mode" not in values:
+                raise ValueError(
+                    f"The coordinates of dimension '{dim}' have no mode, but only "
+                    f"{list(values)}. Give e.g. dict(mode='range', coords=[0, 10])"
+                )
+        elif (size := sizes[dim]) is not None and len(values) != size:
+            raise ValueError(
+                f"The number of coordinates of dimension '{dim}', {len(values)}, does "
+                f"not match its size, {size}."
+            )
+
+
+def write_labels(
+    dset: h5py.Dataset, dims: Sequence[str], coords: Mapping[str, Coordinates]
+) -> None:
+    """Labels the dimensions of a dataset.
+
+    Args:
+        dset: The dataset
+        dims: The names of its dimensions, one for each axis
+        coords: The coordinates of some of them. Values that are too large for
+            an attribute go into a dataset beside this one, which is linked.
+    """
+    dset.attrs["dim_names"] = list(dims)
+    for dim, values in coords.items():
+        if isinstance(values, Mapping):
+            write_coords(dset, dim, mode=values["mode"], args=values.get("coords", []))
+        else:
+            write_coords(dset, dim, mode="values", args=values)
+
+
+def write_coords(dset: h5py.Dataset, dim: str, *, mode: str, args: Any) -> None:
+    """Writes the coordinates of one dimension, replacing those it had.
+
+    Args:
+        dset: The dataset
+        dim: The name of the dimension
+        mode: How the argument is to be understood, e.g. ``values``, or
+            ``start_and_step``.
+        args: The argument: for ``values`` the coordinates, numbers or strings
+    """
+    if isinstance(args, (range, Sequence)) and not isinstance(args, str):
+        args = np.asarray(args)
+    if isinstance(args, np.ndarray) and args.dtype.kind == "U":
+        args = args.astype(h5py.string_dtype())  # h5py has no fixed-width unicode
+    if mode == "values" and _num_bytes(args) > _MAX_ATTRIBUTE_BYTES:
+        mode, args = "linked", _write_linked(dset, dim, args)
+    dset.attrs[f"coords_mode__{dim}"] = mode
+    dset.attrs[f"coords__{dim}"] = args
+
+
+def _num_bytes(values: Any) -> int:
+    array = np.asarray(values)
+    return array.size * (
+        _BYTES_OF_VLEN_STRING if array.dtype.kind == "O" else array.itemsize
+    )
+
+
+def _write_linked(dset: h5py.Dataset, dim: str, values: Any) -> str:
+    """Writes coordinates to a dataset beside another one, returns its name."""
+    name = f"{dset.name.rsplit('/', 1)[-1]}__coords__{dim}"
+    if name in dset.parent:
+        del dset.parent[name]
+    linked = dset.parent.create_dataset(name, data=values, compression=2)
+    linked.attrs["dim_names"] = [dim]
+    return name

@@ -1,0 +1,464 @@
+"""The base class of all models: their life cycle and the run loop.
+
+It makes no assumption about what a model is; see
+:py:class:`~utopya_backend.model.step.StepwiseModel` for one that advances in
+steps.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import h5py
+
+from ..errors import UserError, hide_traceback_of_user_errors
+from ..logging import backend_logger, get_level
+from ..monitor import Progress, format_line
+from ..signal import (
+    SIGNAL_INFO,
+    SignalInfo,
+    attach_signal_handlers,
+    describe_signal,
+    observing_signals,
+    restore_signal_handlers,
+)
+from ..tools import load_cfg_file
+from .config import check_output_path, check_parameters, check_root_cfg
+from .exit import close_at_exit
+from .hooks import ModelHooks, is_ours, only_debugs
+from .rng import make_rng
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FLUSH_INTERVAL = 1.0
+"""How much time lies at least between two flushes of the output file [s]"""
+
+
+class BaseModel(ModelHooks):
+    """Base class for simulation models.
+
+    A subclass implements ``setup``, ``should_iterate``, ``iterate``,
+    ``should_write`` and ``write_data``, and may override the other methods of
+    :py:class:`~utopya_backend.model.hooks.ModelHooks`. It gets its
+    configuration, a logger, random numbers, an HDF5 group to write to,
+    monitoring, and a graceful end upon signals.
+
+    A model owns its output file and the signal handlers. :py:meth:`close`
+    gives them back; so does leaving a ``with`` block, and deleting the model.
+    """
+
+    ATTACH_SIGNAL_HANDLERS: bool = True
+    """Whether to attach the handlers for stop conditions and interrupts; see
+    :py:func:`~utopya_backend.signal.attach_signal_handlers`. On another thread
+    than the main one, none are attached."""
+
+    USE_SYS_EXIT: bool = True
+    """Whether a handled signal ends the program. If false, :py:meth:`run`
+    returns the exit code instead."""
+
+    _clock: Callable[[], float] = staticmethod(time.monotonic)
+    # Until __init__ has begun, there is nothing to tear down.
+    _closed: bool = True
+
+    def __init__(
+        self,
+        *,
+        cfg_file_path: str | os.PathLike[str],
+        _log: logging.Logger | None = None,
+    ) -> None:
+        """Sets up the model, its random numbers and its output file.
+
+        Args:
+            cfg_file_path: The path to the configuration file of the universe.
+            _log: The logger of which the model's is made a child; by default,
+                the backend logger.
+
+        Raises:
+            UserError: If the configuration is not what it has to be. This is
+                noticed before an output file is made.
+        """
+        self._closed = False
+        self._root_cfg: dict[str, Any] = {}
+        self._name = ""
+        self._cfg: dict[str, Any] = {}
+        self._log = _log if _log is not None else backend_logger
+        self._signal_info: SignalInfo = SIGNAL_INFO
+        self._handlers_attached = False
+        self._monitor_info: dict[str, Any] = {}
+        self._monitor_emit_interval = 0.0
+        self._last_emit = -math.inf
+        self._last_flush = -math.inf
+        self._progress = Progress(self._log)
+        self._n_iterations = 0
+        self._h5file: Any = None
+        self._h5group: Any = None
+        close_at_exit(self)
+
+        try:
+            self._initialize(os.fspath(cfg_file_path))
+        except BaseException as error:
+            self._close_after(error)
+            raise
+
+    def _initialize(self, cfg_file_path: str) -> None:
+        self._root_cfg = check_root_cfg(
+            self._get_root_cfg(cfg_file_path, _log=self._log)
+        )
+        self._name = self._root_cfg["root_model_name"]
+        self._cfg = self._root_cfg[self._name]
+        self._monitor_emit_interval = self._root_cfg["monitor_emit_interval"]
+        self._check_cfg()
+        self._setup_loggers(self._log)
+        self._progress = Progress(self._log)
+        self.log.info("Setting up model '%s' ...", self.name)
+        self.log.info("  Class:  %s", type(self).__qualname__)
+        if self.ATTACH_SIGNAL_HANDLERS:
+            self._attach_signal_handlers()
+
+        self._rng = self._setup_rng(
+            seed=self.root_cfg["seed"],
+            seed_numpy_rng=self.root_cfg.get("seed_numpy_rng", True),
+            seed_system_rng=self.root_cfg.get("seed_system_rng", True),
+        )
+        self._h5file = self._setup_output_file()
+        self._h5group = self._setup_output_group()
+        self._parse_root_cfg(**self.root_cfg)
+        self._invoke_setup()
+        self.trigger_monitor(force=True)
+        self._flush()
+        self.log.info("Model '%s' is set up.\n", self.name)
+
+    # .. Tear-down ............................................................
+
+    def close(self) -> None:
+        """Closes the output file and gives back the signal handlers.
+
+        Calling it again does nothing.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._teardown()
+        finally:
+            if self._handlers_attached:
+                restore_signal_handlers()
+
+    def _teardown(self) -> None:
+        if self._h5file is not None:
+            self._h5file.close()
+
+    def _close_after(self, error: BaseException) -> None:
+        """Closes the model because of an error, which is what is to be seen."""
+        if isinstance(error, UserError):
+            hide_traceback_of_user_errors()
+        try:
+            self.close()
+        except Exception:
+            self._log.exception("Could not close the output file:")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # While the interpreter shuts down, the modules this needs may be gone;
+        # by then, close_at_exit() has done the work.
+        if self._closed or sys.is_finalizing():
+            return
+        try:
+            self.close()
+        except Exception:
+            self._log.exception("Could not tear down the model '%s':", self._name)
+
+    # .. Properties ...........................................................
+
+    @property
+    def name(self) -> str:
+        """The name of this model instance, ``root_model_name``."""
+        return self._name
+
+    @property
+    def log(self) -> logging.Logger:
+        """The model's logger."""
+        return self._log
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The shared random number generator."""
+        return self._rng
+
+    @property
+    def h5group(self) -> h5py.Group:
+        """The HDF5 group this model should write to."""
+        return self._h5group
+
+    @property
+    def root_cfg(self) -> dict[str, Any]:
+        """The configuration of the whole universe, with all defaults."""
+        return self._root_cfg
+
+    @property
+    def cfg(self) -> dict[str, Any]:
+        """The configuration of the model, ``root_cfg[name]``."""
+        return self._cfg
+
+    @property
+    def n_iterations(self) -> int:
+        """How often ``iterate`` was called; need not be the model's time."""
+        return self._n_iterations
+
+    # .. The run ..............................................................
+
+    def run(self) -> int:
+        """Performs a simulation run.
+
+        In pseudocode::
+
+            prolog
+            while should_iterate():
+                iterate; count; report if due; write_data if should_write()
+                a stop signal?  -> epilog(finished_run=False), exit 128 + signum
+            epilog(finished_run=True); last report
+
+        Whatever leaves it, the data written so far is in the file. It may be
+        called again, e.g. after the model was given more time to run. An
+        exception closes the model; no epilog is run then.
+
+        Returns:
+            The exit code: 0, or 128 + signum after a handled signal
+
+        Raises:
+            SystemExit: After a handled signal, if :py:attr:`USE_SYS_EXIT`
+            RuntimeError: If the model is closed
+        """
+        if self._closed:
+            raise RuntimeError(
+                f"The model '{self.name}' is closed and cannot run: make a new one."
+            )
+        try:
+            with observing_signals():
+                exit_code = self._run()
+            self._flush()
+        except BaseException as error:
+            self._close_after(error)
+            raise
+        if exit_code and self.USE_SYS_EXIT:
+            self.log.info("Now exiting (code: %d) ...", exit_code)
+            sys.exit(exit_code)
+        return exit_code
+
+    def _run(self) -> int:
+        self._pre_run()
+        self._invoke_prolog()
+        self.log.info("Commencing model run ...")
+
+        # What cannot change during the run is looked up before the loop.
+        should_iterate = self.should_iterate
+        pre_iterate = self._hook("_pre_iterate")
+        iterate = self._invoke_iterate
+        trigger_monitor = self.trigger_monitor
+        should_write = self.should_write
+        show_iteration_info = self._hook("show_iteration_info")
+        check_signals = self._check_signals
+        post_iterate = self._hook("_post_iterate")
+
+        while should_iterate():
+            if pre_iterate:
+                pre_iterate()
+            iterate()
+            self._n_iterations += 1
+            trigger_monitor()
+            if should_write():
+                self._invoke_write_data()
+                self._flush_if_due()
+            if show_iteration_info:
+                show_iteration_info()
+            if (exit_code := check_signals()) is not None:
+                self._invoke_epilog(finished_run=False)
+                self._post_run(finished_run=False)
+                return exit_code
+            if post_iterate:
+                post_iterate()
+
+        self._invoke_epilog(finished_run=True)
+        self.trigger_monitor(force=True)
+        self._post_run(finished_run=True)
+        self.log.info("Simulation run finished.\n")
+        return 0
+
+    def _hook(self, name: str) -> Callable[..., Any] | None:
+        """The hook of that name, or None if calling it has no effect."""
+        hook: Callable[..., Any] = getattr(self, name)
+        debugs = self.log.isEnabledFor(logging.DEBUG)
+        idle = getattr(hook, "does_nothing", False) or (
+            getattr(hook, "only_debugs", False) and not debugs
+        )
+        return None if idle else hook
+
+    @only_debugs
+    def show_iteration_info(self) -> None:
+        """Informs about the current iteration."""
+        self.log.debug("Finished iteration %d.", self.n_iterations)
+
+    # .. Monitoring ...........................................................
+
+    def trigger_monitor(self, *, force: bool = False) -> None:
+        """Tells the frontend about the run, if it is time to.
+
+        May be called from within a model at any point.
+
+        Args:
+            force: Whether to do so in any case
+        """
+        t = self._clock()
+        if not (force or self._monitor_should_emit(t=t)):
+            return
+        self._pre_monitor()
+        # A monitor() that updates its argument and forgets to return it is fine.
+        info: dict[str, Any] | None = self.monitor(self._monitor_info)
+        if info is not None:
+            self._monitor_info = info
+        self._emit_monitor()
+        self._last_emit = t
+        self._post_monitor()
+
+    def _monitor_should_emit(self, *, t: float | None = None) -> bool:
+        """Whether a monitor emit interval has passed since the last emission.
+
+        Args:
+            t: The time, on a monotonic clock [s]; by default, now.
+        """
+        if t is None:
+            t = self._clock()
+        return t > self._last_emit + self._monitor_emit_interval
+
+    def _emit_monitor(self) -> None:
+        """Prints the monitoring information for the frontend."""
+        line = format_line(
+            self._monitor_info,
+            progress=self._progress.update(self.compute_progress()),
+            n_iter=self.n_iterations,
+            name=self.name,
+        )
+        print(line, flush=True)
+
+    # .. Signals ..............................................................
+
+    def _attach_signal_handlers(self) -> None:
+        """Attaches the handlers for stop conditions and interrupts."""
+        self._handlers_attached = attach_signal_handlers()
+
+    def _check_signals(self) -> int | None:
+        """Whether a signal says that the run is to stop.
+
+        Returns:
+            The exit code that the frontend expects, 128 + signum; or None.
+        """
+        if not self._signal_info["got_signal"]:
+            return None
+        signum = abs(self._signal_info["signum"] or 0)
+        self.log.warning(describe_signal(signum))
+        return 128 + signum
+
+    # .. Parts of the set-up ..................................................
+
+    def _get_root_cfg(
+        self, cfg_file_path: str, *, _log: logging.Logger
+    ) -> dict[str, Any]:
+        """Loads the configuration of the universe."""
+        _log.info("Loading configuration file ...\n  %s", cfg_file_path)
+        cfg: dict[str, Any] = load_cfg_file(cfg_file_path)
+        return cfg
+
+    def _check_cfg(self) -> None:
+        """Checks, before anything is made, all that can be known by then.
+
+        Where a model replaces the method that uses an entry, what is valid is
+        up to that method.
+        """
+        if is_ours(self._setup_output_file):
+            check_output_path(self.root_cfg)
+        if is_ours(self._invoke_setup):
+            check_parameters(self.setup, self._setup_parameters(), section=self.name)
+
+    def _setup_loggers(self, _log: logging.Logger) -> None:
+        """Sets up the model's logger, and the levels of it and the backend's.
+
+        Args:
+            _log: The logger of which the model's is made a child
+        """
+        levels = self.root_cfg["log_levels"]
+        self._log = _log.getChild(self.name)
+        self._log.setLevel(get_level(levels["model"]))
+        backend_logger.setLevel(get_level(levels["backend"]))
+
+    def _setup_rng(
+        self,
+        *,
+        seed: int,
+        seed_numpy_rng: bool | int | None = None,
+        seed_system_rng: bool | int | None = None,
+        **rng_kwargs: Any,
+    ) -> np.random.Generator:
+        """Sets up the random number generators, by :py:func:`.make_rng`."""
+        self.log.info("Creating the random number generator (seed: %s) ...", seed)
+        return make_rng(
+            seed,
+            seed_numpy_rng=seed_numpy_rng,
+            seed_system_rng=seed_system_rng,
+            **rng_kwargs,
+        )
+
+    def _setup_output_file(self) -> h5py.File:
+        """Creates the output file, which must not exist.
+
+        A model that writes its output in another way can override this and
+        :py:meth:`_setup_output_group`.
+        """
+        path = check_output_path(self.root_cfg)
+        self.log.info("Creating HDF5 output file at:\n  %s", path)
+        return h5py.File(path, mode="x")
+
+    def _setup_output_group(self, h5file: h5py.File | None = None) -> h5py.Group:
+        """Creates the group that this model's output is written to.
+
+        Args:
+            h5file: Where to create it; by default, in the output file
+        """
+        return (self._h5file if h5file is None else h5file).create_group(self.name)
+
+    def _setup_parameters(self) -> dict[str, Any]:
+        """The arguments of ``setup``: the model's configuration."""
+        return dict(self.cfg)
+
+    def _invoke_setup(self) -> None:
+        self.log.info("Invoking model setup ...")
+        self.setup(**self._setup_parameters())
+        self.log.info("Model setup finished.\n")
+        self._setup_finished()
+
+    def _flush_if_due(self) -> None:
+        if self._clock() - self._last_flush >= FLUSH_INTERVAL:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Lets the file have all data, and be readable even after a kill."""
+        if isinstance(self._h5file, h5py.File) and self._h5file:
+            self._h5file.flush()
+        self._last_flush = self._clock()

@@ -1,0 +1,254 @@
+"""What the configuration of a universe has to be: pure checks, no effects.
+
+They run before a model makes its output file, so that a mistake in a
+configuration leaves nothing behind.
+"""
+
+import inspect
+import math
+import numbers
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..errors import (
+    ConfigError,
+    MissingFileError,
+    MissingKeyError,
+    OutputExistsError,
+    OutputNotADirectoryError,
+    OutputPermissionError,
+    ParameterError,
+    suggest,
+)
+from ..logging import get_level
+
+DEFAULTS: dict[str, Any] = {
+    "seed": 42,
+    "monitor_emit_interval": 2.0,
+    "log_levels": {"backend": "warning", "model": "info"},
+}
+"""Root-level entries that a configuration may lack, with the frontend's values"""
+
+
+def check_root_cfg(root_cfg: Any) -> dict[str, Any]:
+    """Checks the entries that every model needs, and fills in the defaults.
+
+    Args:
+        root_cfg: The configuration of a universe, as loaded from its file
+
+    Returns:
+        A copy with all of :py:data:`DEFAULTS`. The model's own section, where
+        it is empty, is an empty dict.
+
+    Raises:
+        ValueError: If an entry has an invalid value
+        KeyError: If a mandatory key is missing
+    """
+    if not isinstance(root_cfg, Mapping):
+        raise ConfigError(
+            f"A configuration has to be a mapping of keys to values, but is "
+            f"{_show(root_cfg)}. Begin it with: root_model_name: <name>"
+        )
+    cfg = {**DEFAULTS, **root_cfg}
+    name = _require(cfg, "root_model_name", "the name of the model, e.g. SIR")
+    if not isinstance(name, str) or not name or "/" in name:
+        raise ConfigError(
+            f"root_model_name has to be a string without slashes, but is "
+            f"{_show(name)}. Write e.g.: root_model_name: SIR"
+        )
+    section = _require(cfg, name, "the section with the parameters of the model")
+    if section is None:
+        cfg[name] = {}
+    elif not isinstance(section, Mapping):
+        raise ConfigError(
+            f"The section '{name}' has to be a mapping of parameters to values, "
+            f"but is {_show(section)}."
+        )
+    _check_seed(cfg["seed"])
+    _check_monitor_emit_interval(cfg["monitor_emit_interval"])
+    cfg["log_levels"] = _check_log_levels(cfg["log_levels"])
+    return cfg
+
+
+def check_output_path(cfg: Mapping[str, Any]) -> str:
+    """Checks that the output file can be made.
+
+    Args:
+        cfg: The configuration of a universe
+
+    Returns:
+        The path of the output file
+
+    Raises:
+        KeyError: If there is no ``output_path`` in the configuration
+        ValueError: If that is no path
+        FileExistsError: If the file exists
+        FileNotFoundError: If its directory does not exist
+        NotADirectoryError: If that is not a directory
+        PermissionError: If that cannot be written to
+    """
+    path = _require(cfg, "output_path", "the path of the HDF5 file to write")
+    if not isinstance(path, str) or not path:
+        raise ConfigError(
+            f"output_path has to be the path of the HDF5 file to write, but is "
+            f"{_show(path)}. Write e.g.: output_path: /data/uni0/data.h5"
+        )
+    path = os.path.expanduser(path)
+    directory = os.path.dirname(path) or "."
+    if os.path.lexists(path):
+        raise OutputExistsError(
+            f"The output file {path} exists already and is never overwritten: "
+            "move it away, or give another output_path."
+        )
+    if not os.path.lexists(directory):
+        raise MissingFileError(
+            f"The output directory {directory} does not exist: create it, or give "
+            "another output_path."
+        )
+    if not os.path.isdir(directory):
+        raise OutputNotADirectoryError(
+            f"{directory} is not a directory, so that {path} cannot be written: "
+            "give another output_path."
+        )
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise OutputPermissionError(
+            f"The output directory {directory} is not writable: change its "
+            "permissions, or give another output_path."
+        )
+    return path
+
+
+def parse_step_number(key: str, value: Any, *, minimum: int) -> int:
+    """Reads an entry that counts steps.
+
+    Args:
+        key: The name of the entry, for the error
+        value: Its value: an integer, or a float that is a whole number
+        minimum: The smallest valid value
+
+    Returns:
+        The value, as int
+
+    Raises:
+        ValueError: If it is something else
+    """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or value != value // 1 or not minimum <= value < math.inf:
+        raise ConfigError(
+            f"{key} has to be a whole number of at least {minimum}, but is "
+            f"{_show(value)}. Write e.g.: {key}: {max(minimum, 1) * 100}"
+        )
+    return int(value)
+
+
+def parse_steps(cfg: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Reads the entries that say when a stepwise model runs and writes.
+
+    Args:
+        cfg: The configuration of a universe; ``num_steps`` is mandatory
+
+    Returns:
+        ``num_steps``, ``write_start`` (default: 0), ``write_every``
+        (default: 1)
+
+    Raises:
+        KeyError: If ``num_steps`` is missing
+        ValueError: If an entry is no whole number or too small
+    """
+    num_steps = _require(cfg, "num_steps", "the number of steps, e.g. 100")
+    return (
+        parse_step_number("num_steps", num_steps, minimum=0),
+        parse_step_number("write_start", cfg.get("write_start", 0), minimum=0),
+        parse_step_number("write_every", cfg.get("write_every", 1), minimum=1),
+    )
+
+
+def check_parameters(
+    func: Callable[..., Any], parameters: Mapping[Any, Any], *, section: str
+) -> None:
+    """Checks that a function can be called with these keyword arguments.
+
+    Args:
+        func: The function, e.g. the ``setup`` method of a model
+        parameters: The arguments
+        section: Where in the configuration they stand
+
+    Raises:
+        TypeError: If one is not taken, or one without a default is missing
+    """
+    arguments = inspect.signature(func).parameters.values()
+    named = {
+        arg.name: arg.default is arg.empty
+        for arg in arguments
+        if arg.kind in (arg.POSITIONAL_OR_KEYWORD, arg.KEYWORD_ONLY)
+    }
+    takes_all = any(arg.kind is arg.VAR_KEYWORD for arg in arguments)
+    problems = [
+        f"'{key}' is not one of them.{suggest(key, named)}"
+        for key in parameters
+        if not isinstance(key, str) or (key not in named and not takes_all)
+    ]
+    problems += [
+        f"'{name}' is missing, and has no default."
+        for name, required in named.items()
+        if required and name not in parameters
+    ]
+    if problems:
+        raise ParameterError(
+            f"The parameters in section '{section}' of the configuration do not fit. "
+            f"{func.__qualname__}() takes: {', '.join(named) or 'none'}.\n  "
+            + "\n  ".join(problems)
+        )
+
+
+# .. Single entries ...........................................................
+
+
+def _check_seed(seed: Any) -> None:
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0:
+        raise ConfigError(
+            f"seed has to be an integer of at least 0, but is {_show(seed)}. "
+            "Write e.g.: seed: 42"
+        )
+
+
+def _check_monitor_emit_interval(interval: Any) -> None:
+    is_number = isinstance(interval, numbers.Real) and not isinstance(interval, bool)
+    if not is_number or not interval >= 0:
+        raise ConfigError(
+            "monitor_emit_interval has to be a number of seconds, at least 0, but is "
+            f"{_show(interval)}. Write e.g.: monitor_emit_interval: 2.0"
+        )
+
+
+def _check_log_levels(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            f"log_levels has to be a mapping, but is {_show(value)}. Write e.g.: "
+            "log_levels: {backend: warning, model: info}"
+        )
+    levels: dict[str, Any] = {**DEFAULTS["log_levels"], **value}
+    for key in DEFAULTS["log_levels"]:
+        if levels[key] is None:
+            levels[key] = DEFAULTS["log_levels"][key]
+        try:
+            get_level(levels[key])
+        except ConfigError as error:
+            raise ConfigError(f"log_levels.{key}: {error}") from None
+    return levels
+
+
+def _require(cfg: Mapping[str, Any], key: str, meaning: str) -> Any:
+    if key not in cfg:
+        names = [name for name in cfg if isinstance(name, str)]
+        raise MissingKeyError(
+            f"The configuration lacks the key '{key}': {meaning}. It has: "
+            f"{', '.join(map(repr, cfg))}.{suggest(key, names)}"
+        )
+    return cfg[key]
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(value).__name__})"

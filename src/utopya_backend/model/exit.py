@@ -1,0 +1,37 @@
+"""Closing the models that are still open when the interpreter exits."""
+
+import atexit
+import sys
+import weakref
+from typing import Protocol
+
+import h5py  # noqa: F401  # its handlers for the exit have to be called after ours
+
+
+class Closeable(Protocol):
+    """Something that can be closed, more than once."""
+
+    def close(self) -> None:
+        """Closes it, if it is still open."""
+
+
+_open: weakref.WeakValueDictionary[int, Closeable] = weakref.WeakValueDictionary()
+
+
+def close_at_exit(obj: Closeable) -> None:
+    """Has an object closed when the interpreter exits, if it lives that long.
+
+    Args:
+        obj: The object. This does not keep it alive.
+    """
+    _open[id(obj)] = obj
+
+
+# Handlers are called last in, first out.
+@atexit.register
+def _close_all() -> None:
+    for obj in list(_open.values()):
+        try:
+            obj.close()
+        except Exception as error:  # noqa: PERF203  # the others are to be closed, too
+            print(f"Could not close {obj} at exit: {error!r}", file=sys.stderr)

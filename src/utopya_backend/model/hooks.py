@@ -1,0 +1,137 @@
+"""What a model implements, and what it may override."""
+
+import abc
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+_Hook = TypeVar("_Hook", bound=Callable[..., Any])
+
+
+def does_nothing(hook: _Hook) -> _Hook:
+    """Marks the default of a hook as one that the run loop need not call.
+
+    A method that overrides it does not have the mark.
+    """
+    hook.__dict__["does_nothing"] = True
+    return hook
+
+
+def only_debugs(hook: _Hook) -> _Hook:
+    """Marks a hook that has no effect unless debug messages are shown."""
+    hook.__dict__["only_debugs"] = True
+    return hook
+
+
+def is_ours(method: Callable[..., Any]) -> bool:
+    """Whether a method is this package's own, rather than a model's."""
+    return getattr(method, "__module__", "").startswith("utopya_backend.")
+
+
+class ModelHooks(abc.ABC):
+    """The methods that :py:class:`~utopya_backend.model.base.BaseModel` calls.
+
+    The abstract ones make up a model. The other ones do nothing by default;
+    those with a leading underscore are meant for base classes and mixins.
+    """
+
+    # .. To be implemented ....................................................
+
+    @abc.abstractmethod
+    def setup(self) -> None:
+        """Sets up the model.
+
+        It takes the model's parameters, the entries of its configuration, as
+        keyword arguments.
+        """
+
+    @abc.abstractmethod
+    def should_iterate(self) -> bool:
+        """Whether :py:meth:`iterate` is to be called (again)."""
+
+    @abc.abstractmethod
+    def iterate(self) -> None:
+        """Performs one iteration."""
+
+    @abc.abstractmethod
+    def should_write(self) -> bool:
+        """Whether :py:meth:`write_data` is to be called after an iteration."""
+
+    @abc.abstractmethod
+    def write_data(self) -> None:
+        """Writes data to the model's group in the output file, ``h5group``."""
+
+    # .. May be overridden ....................................................
+
+    def monitor(self, monitor_info: dict[str, Any]) -> dict[str, Any]:
+        """Updates the information that a frontend gets to see.
+
+        It is called at most every ``monitor_emit_interval`` seconds.
+
+        Args:
+            monitor_info: What this returned the last time
+
+        Returns:
+            The updated information: numbers, strings, booleans, small arrays
+            and lists, nested mappings. None and what else YAML cannot
+            represent is left out.
+        """
+        return monitor_info
+
+    def compute_progress(self) -> float:
+        """The progress of the run, between 0 and 1; it should never fall."""
+        return 0.0
+
+    @does_nothing
+    def show_iteration_info(self) -> None:
+        """Informs about the current iteration."""
+
+    def prolog(self) -> None:
+        """Called at the beginning of a run."""
+
+    def epilog(self, *, finished_run: bool) -> None:
+        """Called at the end of a run, but not after an exception.
+
+        Args:
+            finished_run: Whether the run came to its end, rather than being
+                stopped by a signal.
+        """
+
+    def _parse_root_cfg(self, **_: Any) -> None:
+        """Called before :py:meth:`setup`, with the root configuration."""
+
+    def _setup_finished(self) -> None:
+        """Called after :py:meth:`setup`."""
+
+    def _pre_run(self) -> None:
+        """Called at the very beginning of a run."""
+
+    def _post_run(self, *, finished_run: bool) -> None:
+        """Called at the very end of a run."""
+
+    @does_nothing
+    def _pre_iterate(self) -> None:
+        """Called at the beginning of a full iteration."""
+
+    @does_nothing
+    def _post_iterate(self) -> None:
+        """Called at the end of a full iteration, after the data was written."""
+
+    def _pre_monitor(self) -> None:
+        """Called before monitoring information is emitted."""
+
+    def _post_monitor(self) -> None:
+        """Called after monitoring information was emitted."""
+
+    # .. Wrappers around the above, for what belongs around them ..............
+
+    def _invoke_prolog(self) -> None:
+        self.prolog()
+
+    def _invoke_iterate(self) -> None:
+        self.iterate()
+
+    def _invoke_write_data(self) -> None:
+        self.write_data()
+
+    def _invoke_epilog(self, **kwargs: Any) -> None:
+        self.epilog(**kwargs)

@@ -1,0 +1,194 @@
+"""The base class of models that advance in discrete steps."""
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import h5py
+
+from ..io.labels import Coordinates, check_coords, write_coords, write_labels
+from .base import BaseModel
+from .config import parse_steps
+from .hooks import is_ours, only_debugs
+
+
+class StepwiseModel(BaseModel):
+    """Base class for models that advance in discrete steps.
+
+    A subclass implements ``setup``, :py:meth:`perform_step` and
+    ``write_data``. It makes ``num_steps`` steps, and writes data at the times
+    ``range(write_start, num_steps + 1, write_every)``; time 0 is the initial
+    state, after ``setup`` and before the first step.
+    """
+
+    _time: int
+    _num_steps: int
+    _write_start: int
+    _write_every: int
+    _last_write_time: int | None = None
+
+    # .. To be implemented by a model .........................................
+
+    @abc.abstractmethod
+    def perform_step(self) -> None:
+        """Performs one step. Called by :py:meth:`iterate`."""
+
+    # .. How a model iterates and writes ......................................
+
+    def should_iterate(self) -> bool:
+        """Whether there are steps left to do."""
+        return self._time < self._num_steps
+
+    def iterate(self) -> None:
+        """Performs a step and advances the time by one."""
+        self.perform_step()
+        self._time += 1
+
+    def should_write(self) -> bool:
+        """Whether data is to be written at this time."""
+        return self._time in range(*self._write_start_stop_step)
+
+    def compute_progress(self) -> float:
+        """The share of the steps that is done; 1 if there are none to do."""
+        return self._time / self._num_steps if self._num_steps else 1.0
+
+    @only_debugs
+    def show_iteration_info(self) -> None:
+        """Informs about the current step."""
+        self.log.debug("Finished step %d / %d.", self.time, self.num_steps)
+
+    # .. Properties ...........................................................
+
+    @property
+    def time(self) -> int:
+        """The current time: it begins with 0 and grows by 1 with each step."""
+        return self._time
+
+    @property
+    def num_steps(self) -> int:
+        """The number of steps of the run."""
+        return self._num_steps
+
+    @property
+    def write_start(self) -> int:
+        """The time at which data is written for the first time."""
+        return self._write_start
+
+    @property
+    def write_every(self) -> int:
+        """How many steps lie between two writes."""
+        return self._write_every
+
+    @property
+    def _write_start_stop_step(self) -> tuple[int, int, int]:
+        """The times of the writes, as arguments for a range."""
+        return (self._write_start, self._num_steps + 1, self._write_every)
+
+    # .. Additions to the base class ..........................................
+
+    def _check_cfg(self) -> None:
+        super()._check_cfg()
+        if is_ours(self._parse_root_cfg):
+            parse_steps(self.root_cfg)
+
+    def _parse_root_cfg(self, **root_cfg: Any) -> None:
+        """Takes the number of steps and the times of writing.
+
+        Args:
+            **root_cfg: ``num_steps``, ``write_start`` (default: 0),
+                ``write_every`` (default: 1); whatever else is ignored.
+        """
+        self._time = 0
+        self._num_steps, self._write_start, self._write_every = parse_steps(root_cfg)
+        times = range(*self._write_start_stop_step)
+        self.log.info("  Steps:   %d", self.num_steps)
+        self.log.info("  Writes:  %d, at %s", len(times), times)
+
+    def _setup_finished(self) -> None:
+        """Writes the initial state."""
+        if self.write_start <= 0:
+            self._invoke_write_data()
+        super()._setup_finished()
+
+    def _invoke_write_data(self) -> None:
+        super()._invoke_write_data()
+        self._last_write_time = self._time
+
+    def _invoke_epilog(self, **kwargs: Any) -> None:
+        if not kwargs["finished_run"]:
+            self.log.info("Last step was: %d / %d.", self.time, self.num_steps)
+        super()._invoke_epilog(**kwargs)
+
+    # .. Data .................................................................
+
+    def create_ts_dset(
+        self,
+        name: str,
+        *,
+        extra_dims: Sequence[str] = (),
+        sizes: Mapping[str, int | None] = {},  # never changed
+        coords: Mapping[str, Coordinates] = {},  # likewise
+        compression: Any = 2,
+        **dset_kwargs: Any,
+    ) -> h5py.Dataset:
+        """Creates a labelled dataset for a time series.
+
+        Its first dimension is the ``time``, of size 0 at first, to be grown
+        with each write::
+
+            ds.resize(ds.shape[0] + 1, axis=0)
+            ds[-1, ...] = row
+
+        The times are those of the writes from now on.
+
+        Args:
+            name: Name of the dataset
+            extra_dims: Names of the dimensions that follow the time
+            sizes: Their sizes. One that is missing or None is not limited: it
+                is 0 at first, and set by ``ds.resize(size, axis=...)``.
+            coords: The coordinates of the extra dimensions: either a sequence
+                of numbers or strings; or a mapping with the ``mode`` and the
+                ``coords``, as described in
+                ``dantro.utils.coords.extract_coords``.
+            compression: Level of the gzip compression, 0 to 9; or what else
+                :py:meth:`h5py.Group.create_dataset` takes.
+            **dset_kwargs: Passed on to it. The default of ``dtype`` is
+                float64.
+
+        Raises:
+            ValueError: On coordinates of a dimension that there is not, or if
+                their number is not the size of the dimension.
+
+        Example:
+            A dataset of shape ``[time, age]``::
+
+                self.create_ts_dset(
+                    "counts",
+                    extra_dims=["age"],
+                    sizes={"age": 3},
+                    coords={"age": ["child", "adult", "senior"]},
+                )
+        """
+        all_sizes = {dim: sizes.get(dim) for dim in extra_dims}
+        check_coords(coords, all_sizes)
+        times = self._times_of_coming_writes()
+        dset = self.h5group.create_dataset(
+            name,
+            shape=(0, *(size or 0 for size in all_sizes.values())),
+            maxshape=(len(times), *all_sizes.values()),
+            chunks=True,
+            compression=compression,
+            **{"dtype": "float64", **dset_kwargs},
+        )
+        write_labels(dset, ["time", *extra_dims], coords)
+        write_coords(
+            dset, "time", mode="start_and_step", args=[times.start, times.step]
+        )
+        return dset
+
+    def _times_of_coming_writes(self) -> range:
+        start, stop, step = self._write_start_stop_step
+        now = self._time + (self._last_write_time == self._time)
+        if now > start:
+            start += -(-(now - start) // step) * step  # the next one of the schedule
+        return range(start, stop, step)

@@ -1,0 +1,171 @@
+"""Signals: how a run is told to stop, and notices it gracefully.
+
+A signal handler may be called between any two instructions of a model, so it
+only takes a note, in :py:data:`SIGNAL_INFO`. The run loop looks at that note
+after each iteration, when data and model state are consistent.
+"""
+
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypedDict
+
+SIG_STOPCOND: signal.Signals = (
+    signal.SIGFPE if platform.system() == "Windows" else signal.SIGUSR1
+)
+"""The signal that says that a stop condition was fulfilled. It matches
+``utopya.stop_conditions.SIG_STOPCOND``; on Windows, which has no user-defined
+signals, that is the floating-point error signal."""
+
+
+class SignalInfo(TypedDict):
+    """What is known of the last signal."""
+
+    got_signal: bool
+    """Whether a signal has arrived"""
+    signum: int | None
+    """Its number"""
+    frame: FrameType | None
+    """What was being executed when it arrived"""
+    at_time: float | None
+    """When it arrived [seconds since the Epoch]"""
+
+
+SIGNAL_INFO: SignalInfo = {
+    "got_signal": False,
+    "signum": None,
+    "frame": None,
+    "at_time": None,
+}
+"""Whether any kind of signal was received, which one, and when. Filled by the
+signal handlers, looked at by models, and empty again when the run has ended."""
+
+_Handler = Callable[[int, FrameType | None], Any] | int | None
+
+_original_handlers: dict[int, _Handler] = {}
+_num_attached = 0
+_num_observers = 0
+
+
+def _handle_signal(signum: int, frame: FrameType | None) -> None:
+    """Writes information on the signal into :py:data:`SIGNAL_INFO`.
+
+    Repeated signals count as one: under a frontend a Ctrl-C arrives twice,
+    from the terminal and from the frontend. Only somebody who sits at a
+    terminal and presses Ctrl-C again does not want to wait any longer.
+
+    Args:
+        signum: The number of the signal
+        frame: What was being executed
+
+    Raises:
+        KeyboardInterrupt: On a second Ctrl-C on a terminal
+    """
+    again = SIGNAL_INFO["got_signal"] and SIGNAL_INFO["signum"] == signum
+    if again and signum == signal.SIGINT and sys.stdout.isatty():
+        raise KeyboardInterrupt
+    SIGNAL_INFO.update(
+        {"got_signal": True, "signum": signum, "frame": frame, "at_time": time.time()}
+    )
+
+
+def attach_signal_handlers(
+    *, for_stop_conds: bool = True, for_interrupts: bool = True
+) -> bool:
+    """Attaches the signal handlers that let a run end gracefully.
+
+    Python allows that on the main thread only; on any other one this does
+    nothing. :py:func:`restore_signal_handlers` is the way back.
+
+    Args:
+        for_stop_conds: Whether to handle :py:data:`SIG_STOPCOND`, which says
+            that a stop condition was fulfilled.
+        for_interrupts: Whether to handle the interrupts ``SIGINT`` (Ctrl-C)
+            and ``SIGTERM``.
+
+    Returns:
+        Whether they were attached
+    """
+    global _num_attached
+
+    if not _on_main_thread():
+        return False
+    signals = [SIG_STOPCOND] if for_stop_conds else []
+    if for_interrupts:
+        signals += [signal.SIGINT, signal.SIGTERM]
+    for signum in signals:
+        previous = signal.signal(signum, _handle_signal)
+        if previous is not _handle_signal:
+            _original_handlers[signum] = previous
+    _num_attached += 1
+    return True
+
+
+def restore_signal_handlers() -> None:
+    """Gives back the handlers that were in place before.
+
+    Models that live at the same time share the handlers: they are given back
+    once this was called as often as handlers were attached. A handler that
+    somebody else has attached in the meantime is left alone. On another thread
+    than the main one, they stay until the next call on that.
+    """
+    global _num_attached
+
+    _num_attached = max(0, _num_attached - 1)
+    if _num_attached > 0 or not _on_main_thread():
+        return
+    for signum, handler in _original_handlers.items():
+        # None: that handler was not attached from Python and cannot be set.
+        if signal.getsignal(signum) is _handle_signal and handler is not None:
+            signal.signal(signum, handler)
+    _original_handlers.clear()
+    reset_signal_info()
+
+
+def _on_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def describe_signal(signum: int) -> str:
+    """Says what a signal means for a run.
+
+    Args:
+        signum: The number of the signal
+    """
+    if signum == SIG_STOPCOND:
+        return "A stop condition was fulfilled."
+    if signum in (signal.SIGINT, signal.SIGTERM):
+        return "Was told to stop."
+    return f"Got an unexpected signal: {signum}. Stopping ..."
+
+
+def reset_signal_info() -> None:
+    """Forgets the last signal, and with it the frame it had interrupted."""
+    SIGNAL_INFO.update(
+        {"got_signal": False, "signum": None, "frame": None, "at_time": None}
+    )
+
+
+@contextmanager
+def observing_signals() -> Iterator[None]:
+    """The time in which a run looks at :py:data:`SIGNAL_INFO`.
+
+    It is reset at the end of the outermost run, so that a signal meant for
+    this run does not stop the next one, and that the interrupted frame, which
+    refers to the model, does not keep it alive. A signal that arrived before
+    the run, for instance while the model was being set up, still counts.
+    """
+    global _num_observers
+
+    _num_observers += 1
+    try:
+        yield
+    finally:
+        _num_observers -= 1
+        if _num_observers == 0:
+            reset_signal_info()

@@ -1,0 +1,283 @@
+"""Generic tools: load a configuration, import a package, format a duration."""
+
+import datetime
+import importlib
+import importlib.util
+import os
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from .errors import ConfigError, MissingFileError
+
+# .. Configuration files ......................................................
+
+
+def load_cfg_file(fpath: str, *, loader: str | None = None) -> Any:
+    """Loads a configuration from a file: YAML 1.2, JSON or TOML, in UTF-8.
+
+    YAML may have all the tags of the packages ``yayaml`` and ``paramspace``
+    (the latter's extra: ``pip install "utopya-backend[sweep]"``); they are
+    imported only if a file uses one.
+
+    Args:
+        fpath: Path to the configuration file, ``~`` expanded.
+        loader: ``yaml``, ``yml``, ``json`` or ``toml``, not case-sensitive.
+            If not given, the extension of ``fpath`` says it.
+
+    Returns:
+        What the file describes, typically a dict.
+
+    Raises:
+        ValueError: On an invalid ``loader`` or a file extension that belongs
+            to none of them; and if the file cannot be read as such.
+        FileNotFoundError: If there is no such file.
+    """
+    path = os.path.expanduser(fpath)
+    if loader is None:
+        loader = os.path.splitext(path)[1].removeprefix(".")
+    load = _LOADERS.get(loader.lower())
+    if load is None:
+        raise ConfigError(
+            f"Unsupported loader '{loader}' for the configuration file {path}: "
+            f"choose one of {', '.join(_LOADERS)}, by the file's extension or the "
+            "`loader` argument."
+        )
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read()
+    except FileNotFoundError:
+        raise MissingFileError(
+            f"There is no configuration file {path}: check the path "
+            f"(the current directory is {os.getcwd()})."
+        ) from None
+    except IsADirectoryError:
+        raise ConfigError(
+            f"{path} is a directory: give the path to a configuration file in it."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"The configuration file {path} is not in UTF-8 ({error}): "
+            "save it with that encoding."
+        ) from None
+    return load(text, path)
+
+
+def _load_yaml(text: str, path: str) -> Any:
+    from . import yaml  # on first use: not every process needs it
+
+    try:
+        return yaml.load(text)
+    except yaml.YAMLError as error:
+        raise _unreadable(path, "YAML", error) from error
+
+
+def _load_json(text: str, path: str) -> Any:
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise _unreadable(path, "JSON", error) from None
+
+
+def _load_toml(text: str, path: str) -> Any:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _unreadable(path, "TOML", error) from None
+
+
+def _unreadable(path: str, language: str, error: Exception) -> ConfigError:
+    return ConfigError(f"Could not read {path} as {language}: mend it here.\n{error}")
+
+
+_LOADERS: dict[str, Callable[[str, str], Any]] = {
+    "yaml": _load_yaml,
+    "yml": _load_yaml,
+    "json": _load_json,
+    "toml": _load_toml,
+}
+
+
+# .. Importing ................................................................
+
+
+def import_package_from_dir(mod_dir: str, *, mod_str: str | None = None) -> ModuleType:
+    """Imports a package from its directory, which need not be installed.
+
+    The directory has to contain an ``__init__.py`` file. This gives a
+    ``run_model.py`` access to the package with the model's implementation::
+
+        - run_model.py         # Current __file__
+        - impl/                # Implementation package
+          |-- __init__.py      # Exposes impl.model.Model
+          |-- model.py         # Implements Model class
+          |-- ...
+
+    .. code-block:: python
+
+        import os
+        from utopya_backend import import_package_from_dir
+
+        impl = import_package_from_dir(
+            os.path.join(os.path.dirname(__file__), "impl")
+        )
+        Model = impl.Model
+
+    Two directories of the same name are two packages: where the name is taken
+    already, the module gets one that no other has. :py:data:`sys.path` is as
+    before afterwards.
+
+    Args:
+        mod_dir: Path to the package's *directory*, ``~`` expanded. For
+            robustness, relative paths are not allowed.
+        mod_str: Name under which the package can be imported with the
+            *parent* of ``mod_dir`` in :py:data:`sys.path`; dots go up one
+            directory each. If not given, the last segment of ``mod_dir``.
+
+    Returns:
+        The imported module
+
+    Raises:
+        ValueError: If ``mod_dir`` is a relative path
+        FileNotFoundError: If it is not an existing directory
+        ImportError: If the import failed, for whatever reason
+    """
+    mod_dir = os.path.expanduser(mod_dir)
+    if not os.path.isabs(mod_dir):
+        raise ValueError(
+            f"Need an absolute path for argument `mod_dir` but got: {mod_dir}. Make "
+            "it one with: os.path.join(os.path.dirname(__file__), ...)"
+        )
+    if not os.path.isdir(mod_dir):
+        raise FileNotFoundError(
+            "The argument `mod_dir` has to be the path to an existing directory, "
+            f"but got: {mod_dir}"
+        )
+    mod_dir = os.path.realpath(mod_dir)  # has no trailing slash
+    name = os.path.basename(mod_dir) if mod_str is None else mod_str
+    importlib.invalidate_caches()  # the files may have been written just now
+    try:
+        if (module := sys.modules.get(name)) is None:
+            return _import_by_name(name, mod_dir)
+        return module if _is_from(module, mod_dir) else _import_by_path(name, mod_dir)
+    except Exception as error:
+        raise ImportError(
+            f"Failed importing module '{name}' from {mod_dir}: {error!r}. Make sure "
+            "that this directory has an __init__.py that can be imported without "
+            "errors, and that `mod_str`, if given, ends with the directory's name."
+        ) from error
+
+
+def _is_from(module: ModuleType, mod_dir: str) -> bool:
+    return any(
+        os.path.realpath(path) == mod_dir for path in vars(module).get("__path__", ())
+    )
+
+
+def _import_by_name(name: str, mod_dir: str) -> ModuleType:
+    root = mod_dir
+    for _ in name.split("."):
+        root = os.path.dirname(root)
+    sys_path = list(sys.path)
+    sys.path.insert(0, root)
+    try:
+        module = importlib.import_module(name)
+    finally:
+        sys.path[:] = sys_path
+    if not _is_from(module, mod_dir):
+        raise ImportError(f"'{name}' is the name of {module}")
+    return module
+
+
+def _import_by_path(name: str, mod_dir: str) -> ModuleType:
+    unique_name = f"{name.replace('.', '_')}_{zlib.crc32(mod_dir.encode()):08x}"
+    if unique_name in sys.modules:
+        return sys.modules[unique_name]
+    spec = importlib.util.spec_from_file_location(
+        unique_name,
+        os.path.join(mod_dir, "__init__.py"),
+        submodule_search_locations=[mod_dir],
+    )
+    assert spec is not None  # it ends with .py, which has a loader
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[unique_name] = module
+    try:
+        with _name_lent_to(module, name):
+            spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[unique_name]
+        raise
+    return module
+
+
+@contextmanager
+def _name_lent_to(module: ModuleType, name: str) -> Iterator[None]:
+    """Lets a package import its own modules by its usual name."""
+
+    def take_out() -> dict[str, ModuleType]:
+        names = [key for key in sys.modules if f"{key}.".startswith(f"{name}.")]
+        return {key: sys.modules.pop(key) for key in names}
+
+    others = take_out()
+    sys.modules[name] = module
+    try:
+        yield
+    finally:
+        take_out()
+        sys.modules.update(others)
+
+
+# .. Formatting ...............................................................
+
+_SECONDS_OF_UNIT = {"d": 24 * 60 * 60, "h": 60 * 60, "m": 60, "s": 1}
+
+
+def format_time(
+    duration: float | datetime.timedelta,
+    *,
+    ms_precision: int = 0,
+    max_num_parts: int | None = None,
+) -> str:
+    """Formats a duration in days, hours, minutes and seconds.
+
+    The result is that of ``dantro.tools.format_time``.
+
+    Args:
+        duration: The duration [seconds], or as a timedelta
+        ms_precision: Decimal places of the seconds of a duration below one
+            minute.
+        max_num_parts: How many of the units to show, beginning with the
+            largest one that is not zero; None for all of them.
+
+    Example:
+        >>> format_time(93784)
+        '1d 2h 3m 4s'
+        >>> format_time(1.234, ms_precision=2)
+        '1.23s'
+    """
+    if isinstance(duration, datetime.timedelta):
+        duration = duration.total_seconds()
+    if duration == 0:
+        return "0s"
+    length = abs(float(duration))
+    sign = ["-"] if duration < 0 else []
+    if length < 1 and ms_precision == 0:
+        return "> -1s" if sign else "< 1s"
+    if length < 60 and (ms_precision > 0 or length < 1):
+        parts = [f"{length:.{int(ms_precision)}f}s"]
+    else:
+        parts = []
+        for unit, seconds in _SECONDS_OF_UNIT.items():
+            count = int(length / seconds)
+            length -= count * seconds
+            if count > 0:
+                parts.append(f"{count}{unit}")
+    return " ".join(sign + parts[: max_num_parts or None])
