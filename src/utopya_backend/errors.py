@@ -46,6 +46,14 @@ class OutputPermissionError(UserError, PermissionError):
     """The output directory cannot be written to."""
 
 
+class OutputDirectoryError(UserError, OSError):
+    """A directory for the output cannot be made."""
+
+
+class ExecutableError(UserError, OSError):
+    """The executable of a model cannot be started."""
+
+
 class OutputNotADirectoryError(UserError, NotADirectoryError):
     """What should be the output directory is something else."""
 

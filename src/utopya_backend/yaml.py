@@ -85,8 +85,9 @@ def dump(obj: Any, stream: TextIO) -> None:
     """
     yaml = YAML(typ="safe", pure=True)
     yaml.Representer = _Representer
-    yaml.default_flow_style = False  # type: ignore[assignment]  # it is typed as None
-    yaml.sort_base_mapping_type_on_output = False  # keep the order of the keys
+    yaml.default_flow_style = False
+    # Keep the order of the keys.
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # as None
     yaml.dump(obj, stream)
 
 

@@ -104,8 +104,12 @@ class BaseModel(ModelHooks):
 
         try:
             self._initialize(os.fspath(cfg_file_path))
-        except BaseException as error:
-            self._close_after(error)
+        except UserError:
+            hide_traceback_of_user_errors()
+            self._close_after_error()
+            raise
+        except BaseException:
+            self._close_after_error()
             raise
 
     def _initialize(self, cfg_file_path: str) -> None:
@@ -156,10 +160,8 @@ class BaseModel(ModelHooks):
         if self._h5file is not None:
             self._h5file.close()
 
-    def _close_after(self, error: BaseException) -> None:
-        """Closes the model because of an error, which is what is to be seen."""
-        if isinstance(error, UserError):
-            hide_traceback_of_user_errors()
+    def _close_after_error(self) -> None:
+        """Closes the model, without hiding the error that is the reason."""
         try:
             self.close()
         except Exception:
@@ -255,8 +257,8 @@ class BaseModel(ModelHooks):
             with observing_signals():
                 exit_code = self._run()
             self._flush()
-        except BaseException as error:
-            self._close_after(error)
+        except BaseException:
+            self._close_after_error()
             raise
         if exit_code and self.USE_SYS_EXIT:
             self.log.info("Now exiting (code: %d) ...", exit_code)

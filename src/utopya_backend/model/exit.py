@@ -33,5 +33,5 @@ def _close_all() -> None:
     for obj in list(_open.values()):
         try:
             obj.close()
-        except Exception as error:  # noqa: PERF203  # the others are to be closed, too
+        except Exception as error:
             print(f"Could not close {obj} at exit: {error!r}", file=sys.stderr)

@@ -1,0 +1,5 @@
+"""The command line: ``utopya-backend``."""
+
+from .app import main as main
+
+__all__ = ["main"]

@@ -1,0 +1,58 @@
+"""What is in an output file, in a few lines for people."""
+
+import os
+from collections.abc import Iterator
+
+import h5py
+
+
+def summarize(path: str | os.PathLike[str], max_lines: int = 20) -> list[str]:
+    """Lists the datasets of an HDF5 file.
+
+    Args:
+        path: The file
+        max_lines: How many datasets to list at most
+
+    Returns:
+        For each dataset a line with its path, dimensions, shape and type
+    """
+    with h5py.File(path, "r") as file:
+        rows = list(_rows(file))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows[:max_lines]
+    ]
+    if len(rows) > max_lines:
+        lines.append(f"... and {len(rows) - max_lines} more")
+    return lines
+
+
+def format_size(num_bytes: float) -> str:
+    """Formats a size in bytes.
+
+    Args:
+        num_bytes: The size
+
+    Example:
+        >>> format_size(1234567)
+        '1.2 MB'
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if num_bytes < 1000:
+            return f"{num_bytes:.3g} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.3g} TB"
+
+
+def _rows(group: h5py.Group) -> Iterator[tuple[str, str, str, str]]:
+    for item in group.values():
+        if isinstance(item, h5py.Group):
+            yield from _rows(item)
+        elif isinstance(item, h5py.Dataset):
+            dims = item.attrs.get("dim_names", [])
+            yield (
+                item.name,
+                " × ".join(map(str, dims)),
+                " × ".join(map(str, item.shape or ())) or "scalar",
+                str(item.dtype),
+            )
