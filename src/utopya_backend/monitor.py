@@ -30,7 +30,7 @@ _MAX_DEPTH = 10
 _MAX_KEY_LENGTH = 1000
 
 _PLAIN_STRING = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
-_NOT_A_STRING = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
+_NOT_A_STRING = frozenset({"null", "true", "false"})
 
 
 def format_line(

@@ -164,6 +164,7 @@ def import_package_from_dir(mod_dir: str, *, mod_str: str | None = None) -> Modu
     name = os.path.basename(mod_dir) if mod_str is None else mod_str
     importlib.invalidate_caches()  # the files may have been written just now
     try:
+        _check_package(name, mod_dir)
         if (module := sys.modules.get(name)) is None:
             return _import_by_name(name, mod_dir)
         return module if _is_from(module, mod_dir) else _import_by_path(name, mod_dir)
@@ -173,6 +174,13 @@ def import_package_from_dir(mod_dir: str, *, mod_str: str | None = None) -> Modu
             "that this directory has an __init__.py that can be imported without "
             "errors, and that `mod_str`, if given, ends with the directory's name."
         ) from error
+
+
+def _check_package(name: str, mod_dir: str) -> None:
+    if name.rpartition(".")[2] != os.path.basename(mod_dir):
+        raise ImportError("the name does not end with that of the directory")
+    if not os.path.isfile(os.path.join(mod_dir, "__init__.py")):
+        raise ImportError("there is no __init__.py")
 
 
 def _is_from(module: ModuleType, mod_dir: str) -> bool:

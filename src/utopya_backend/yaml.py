@@ -161,7 +161,7 @@ class _Constructor(SafeConstructor):
             if isinstance(node, SequenceNode):
                 return func(*self.construct_sequence(node, deep=True))
             return func(self.construct_value(node))
-        except TypeError as error:
+        except (TypeError, YAMLError) as error:
             problem = f"expected e.g. {node.tag} [0, 10, 2]: {error}"
             raise ConstructorError(None, None, problem, node.start_mark) from None
 
@@ -183,7 +183,12 @@ _Constructor.own_constructors = {
 
 
 class _Representer(SafeRepresenter):
-    """Knows ranges, slices, and numpy's numbers and arrays."""
+    """Knows ranges, slices, numpy's numbers and arrays, and odd characters."""
+
+    def represent_text(self, data: str) -> Node:
+        # Line separators and the like get lost unless they are escaped.
+        style = None if data.isprintable() else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
     def represent_range(self, data: range) -> Node:
         return self.represent_sequence("!range", [data.start, data.stop, data.step])
@@ -202,6 +207,7 @@ class _Representer(SafeRepresenter):
         return True
 
 
+_Representer.add_representer(str, _Representer.represent_text)
 _Representer.add_representer(range, _Representer.represent_range)
 _Representer.add_representer(slice, _Representer.represent_slice)
 _Representer.add_multi_representer(np.generic, _Representer.represent_numpy)

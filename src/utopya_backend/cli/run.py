@@ -96,6 +96,10 @@ def _short(path: Path) -> str:
     return str(path) if relative.startswith("..") else relative
 
 
+class _Bar(tqdm):  # type: ignore[misc]  # tqdm has no type information
+    monitor_interval = 0  # no thread that watches over it: each report refreshes it
+
+
 class _ProgressBar:
     """A progress bar that shows what the model reports."""
 
@@ -121,7 +125,7 @@ def _format_entries(entries: Mapping[Any, Any]) -> str:
 
 @contextmanager
 def _progress_bar(name: str) -> Iterator[_ProgressBar]:
-    bar = tqdm(
+    bar = _Bar(
         total=1,
         desc=name,
         bar_format="{desc} {percentage:3.0f}%|{bar:30}| {elapsed}<{remaining}{postfix}",

@@ -35,7 +35,7 @@ def format_size(num_bytes: float) -> str:
 
     Example:
         >>> format_size(1234567)
-        '1.2 MB'
+        '1.23 MB'
     """
     for unit in ("B", "kB", "MB", "GB"):
         if num_bytes < 1000:

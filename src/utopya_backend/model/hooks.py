@@ -37,11 +37,13 @@ class ModelHooks(abc.ABC):
     # .. To be implemented ....................................................
 
     @abc.abstractmethod
-    def setup(self) -> None:
+    def setup(self, *args: Any, **kwargs: Any) -> None:
         """Sets up the model.
 
-        It takes the model's parameters, the entries of its configuration, as
-        keyword arguments.
+        Args:
+            *args: Not used. Typed like this, any arguments are fine.
+            **kwargs: The parameters of the model, as a subclass defines them:
+                the entries of its configuration.
         """
 
     @abc.abstractmethod

@@ -1,0 +1,88 @@
+"""Has the examples in README.md and in the manual run by the tests.
+
+- Python, YAML and text that begin with a comment such as ``# Forest/model.py`` are
+  files, written to a temporary directory.
+- Other Python code is executed.
+- Commands in a console, ``$ command``, are run in that directory, after the files
+  above them were written; they have to succeed. Those of `make` and `pip` are not.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sybil import Example, Sybil
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.myst import CodeBlockParser
+
+from utopya_backend import load_cfg_file
+
+NOT_RUN = ("make ", "pip ", "git ")
+
+
+def write_file(example: Example) -> bool:
+    first_line = example.parsed.splitlines()[0]
+    if not (match := re.fullmatch(r"# (\S+\.(py|yml))", first_line)):
+        return False
+    path = Path(match[1])
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(example.parsed, encoding="utf-8")
+    return True
+
+
+class PythonParser(CodeBlockParser):
+    language = "python"
+
+    def evaluate(self, example: Example) -> None:
+        if not write_file(example):
+            PythonEvaluator()(example)
+
+
+class YamlParser(CodeBlockParser):
+    language = "yaml"
+
+    def evaluate(self, example: Example) -> None:
+        assert write_file(example), "begin with the name of the file"
+        assert load_cfg_file(example.parsed.splitlines()[0].removeprefix("# "))
+
+
+class ConsoleParser(CodeBlockParser):
+    language = "console"
+
+    def evaluate(self, example: Example) -> None:
+        for line in example.parsed.splitlines():
+            command = line.removeprefix("$ ")
+            if line != command and not command.startswith(NOT_RUN):
+                self.run(command)
+
+    def run(self, command: str) -> None:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        process = subprocess.run(
+            command,
+            shell=True,
+            env=os.environ | {"PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.returncode == 0, f"{command}\n{process.stdout}"
+
+
+@pytest.fixture(scope="module")
+def in_tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(tmp_path_factory.mktemp("docs"))
+    yield
+    os.chdir(before)
+
+
+pytest_collect_file = Sybil(
+    parsers=[PythonParser(), YamlParser(), ConsoleParser()],
+    patterns=["*.md"],
+    excludes=["CHANGELOG.md", "examples/**"],
+    fixtures=["in_tmp_path"],
+).pytest()

@@ -1,0 +1,233 @@
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import h5py
+import pytest
+from click.testing import CliRunner
+
+from utopya_backend.cli import main
+from utopya_backend.cli.run import _format_entries
+
+MODEL = """
+import os, signal, sys
+from utopya_backend import StepwiseModel
+
+class M(StepwiseModel):
+    def setup(self, *, what=None, size=3):
+        self.what = what
+        self.dset = self.create_ts_dset("x", extra_dims=["k"], sizes={"k": size})
+
+    def perform_step(self):
+        if self.what == "raise":
+            1 / 0
+        if self.what == "stop":
+            os.kill(os.getpid(), signal.SIGUSR1)
+        if self.what == "exit":
+            os._exit(7)
+        if self.what == "garbage":
+            self.h5group.file.close()
+            open(self.root_cfg["output_path"], "w").write("garbage")
+            os._exit(0)
+
+    def write_data(self):
+        self.dset.resize(self.dset.shape[0] + 1, axis=0)
+        self.dset[-1, :] = self.rng.random(self.dset.shape[1])
+
+    def monitor(self, monitor_info):
+        return {"value": 0.25, "list": [1]}
+
+if __name__ == "__main__":
+    M(cfg_file_path=sys.argv[1]).run()
+"""
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("M").mkdir()
+    Path("M/run_model.py").write_text(MODEL)
+    Path("M/M_info.yml").write_text(
+        "model_name: M\npaths: {executable: run_model.py}\n"
+    )
+    Path("M/M_cfg.yml").write_text("size: 2\n")
+
+
+def run(*args, code=0):
+    result = CliRunner().invoke(main, ["run", *args])
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output or code == 1
+    return result
+
+
+def data_path(result):
+    return re.search(r"Data:  (\S+)", result.output).group(1)
+
+
+def test_run(model):
+    result = run("M")
+    lines = result.stdout.splitlines()
+    assert re.fullmatch(r"M finished after \d\.\d\ds\.", lines[0])
+    path = data_path(result)
+    assert re.fullmatch(r"out/M/\d{6}-\d{6}/data/uni0/data\.h5", path)
+    assert lines[1].endswith(" kB)")
+    assert lines[2].split() == ["/M/x", "time", "×", "k", "4", "×", "2", "float64"]
+    log = Path(path).with_name("out.log")
+    assert lines[3] == f"Log:   {log}"
+    assert "!!map {progress: 1.0, n_iter: 3" in log.read_text()
+    assert result.stderr == ""  # no bar where nobody sees it
+    with h5py.File(path) as file:
+        assert file["M/x"].shape == (4, 2)
+
+
+def test_options(model):
+    Path("cfg.yml").write_text("num_steps: 100\nM: {size: 5}")
+    args = ("M/M_info.yml", "cfg.yml", "--steps", "7", "--seed", "3", "--out", "here")
+    path = data_path(run(*args))
+    assert path.startswith("here/M/")
+    with h5py.File(path) as file:
+        first = file["M/x"][:]
+    assert first.shape == (8, 5)
+    with h5py.File(data_path(run(*args))) as file:
+        assert (file["M/x"][:] == first).all()
+    with h5py.File(data_path(run(*args, "--seed", "4"))) as file:
+        assert (file["M/x"][:] != first).all()
+
+
+def test_output_elsewhere(model, tmp_path_factory):
+    out = tmp_path_factory.mktemp("elsewhere")
+    assert data_path(run("M", "--out", str(out))).startswith(str(out))
+
+
+def test_error_in_the_model(model):
+    Path("cfg.yml").write_text("M: {what: raise}")
+    result = run("M", "cfg.yml", code=1)
+    assert re.search(r"M failed with exit code 1 after \d", result.stderr)
+    assert result.stderr.count("Traceback") == 1
+    assert 'run_model.py", line' in result.stderr
+    assert "ZeroDivisionError" in result.stderr
+    assert "/M/x" in result.stdout  # the data up to then
+
+
+def test_exit_code_of_the_model(model):
+    Path("cfg.yml").write_text("M: {what: exit}")
+    assert "failed with exit code 7" in run("M", "cfg.yml", code=1).stderr
+
+
+def test_stopped_model(model):
+    Path("cfg.yml").write_text("M: {what: stop}")
+    result = run("M", "cfg.yml", code=138)
+    assert "M was stopped by SIGUSR1 after" in result.stderr
+    assert "2 × 2" in result.stdout
+
+
+def test_unreadable_data(model):
+    Path("cfg.yml").write_text("M: {what: garbage}")
+    assert "cannot be read:" in run("M", "cfg.yml").stderr
+
+
+def test_model_without_data(model):
+    Path("M/run_model.py").write_text("print('nothing')")
+    result = run("M")
+    assert "Data:" not in result.stdout
+    assert "Log:" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "cfg", "text"),
+    [
+        (["no"], "", "There is no model at no: give the directory of a model"),
+        (["M", "no.yml"], "", "There is no configuration file no.yml"),
+        (["."], "", "There are models in: M"),
+        (["M", "cfg.yml"], "a: [", "Could not read cfg.yml as YAML"),
+        (["M", "cfg.yml"], "num_steps: 2.5", "num_steps has to be a whole number of"),
+        (["M", "cfg.yml"], "write_every: 0", "write_every has to be a whole number of"),
+        (["M", "cfg.yml"], "log_levels: {model: loud}", "There is no log level 'loud'"),
+        (["M", "cfg.yml"], "num_step: 3", "Did you mean 'num_steps'"),
+        (["M", "cfg.yml"], "size: 3", "'size' in cfg.yml is a parameter of M"),
+        (["M", "cfg.yml"], "M: {sise: 3}", "'sise' is not one of them. Did you mean"),
+        (["M", "--steps", "-1"], "", "Invalid value for '--steps'"),
+        (["M", "--seed", "x"], "", "Invalid value for '--seed'"),
+        (["M", "--out", "M/M_info.yml"], "", "Invalid value for '--out'"),
+        (["M", "--out", "M/M_info.yml/x"], "", "Cannot make a directory"),
+        ([], "", "Missing argument 'MODEL'"),
+    ],
+)
+def test_mistakes(model, args, cfg, text):
+    Path("cfg.yml").write_text(cfg)
+    result = run(*args, code=2)
+    assert text in result.stderr
+    assert not list(Path().glob("out/**/data.h5"))
+
+
+def test_model_that_cannot_be_started(model):
+    Path("M/run_model").touch()
+    Path("M/M_info.yml").write_text("model_name: M\npaths: {executable: run_model}\n")
+    assert "Cannot start the model by" in run("M", code=2).stderr
+
+
+def test_executable_that_is_no_python_file(model):
+    script = Path("M/run_model")
+    script.write_text(f"#!{sys.executable}\n{MODEL}")
+    script.chmod(0o755)
+    Path("M/M_info.yml").write_text("model_name: M\npaths: {executable: run_model}\n")
+    assert "finished" in run("M").stdout
+
+
+def test_help_and_version():
+    for args, text in (
+        (["--help"], "run  Run a model once."),
+        (["run", "-h"], "--steps"),
+        (["--version"], "utopya-backend, version 0."),
+    ):
+        result = CliRunner().invoke(main, args)
+        assert result.exit_code == 0
+        assert text in result.output
+
+
+def test_as_a_module(model):
+    args = [sys.executable, "-m", "utopya_backend", "run", "M"]
+    process = subprocess.run(args, capture_output=True, text=True, check=True)
+    assert "M finished after" in process.stdout
+
+
+def test_progress_bar_on_a_terminal(model):
+    terminal, its_end = pty.openpty()
+    termios.tcsetwinsize(its_end, (25, 80))
+    args = [sys.executable, "-m", "utopya_backend", "run", "M"]
+    process = subprocess.run(args, stdout=subprocess.PIPE, stderr=its_end, check=True)
+    shown = os.read(terminal, 100_000).decode()
+    os.close(its_end)
+    os.close(terminal)
+    assert "M 100%|" in shown
+    assert "value=0.25" in shown
+    assert "list" not in shown
+    assert "M finished after" in process.stdout.decode()
+
+
+def test_ctrl_c(model):
+    """It reaches the command and, by it, the model; as on a terminal, twice."""
+    Path("M/run_model.py").write_text(
+        MODEL.replace(
+            "def perform_step(self):",
+            "def perform_step(self):\n"
+            "        if self.time == 5: os.kill(os.getppid(), signal.SIGINT)\n"
+            "        if self.time == 5: os.kill(os.getpid(), signal.SIGINT)\n"
+            "        import time; time.sleep(0.001)\n",
+        )
+    )
+    args = [sys.executable, "-m", "utopya_backend", "run", "M", "--steps", "1000000"]
+    process = subprocess.run(args, capture_output=True, text=True)
+    assert process.returncode == 128 + signal.SIGINT
+    assert "M was stopped by SIGINT after" in process.stderr
+    assert "/M/x" in process.stdout
+
+
+def test_format_entries():
+    entries = {"a": 1 / 3, "b": 7, "c": "x", "d": [1], "e": {"f": 1}}
+    assert _format_entries(entries) == "a=0.3333, b=7, c=x"

@@ -1,0 +1,108 @@
+"""Fixtures: configurations of universes, models, a clock; and checks for leaks."""
+
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from utopya_backend import StepwiseModel, yaml
+from utopya_backend.signal import SIGNAL_INFO
+
+HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaks() -> Iterator[None]:
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    signal_handlers = [signal.getsignal(signum) for signum in HANDLED_SIGNALS]
+    sys_path, excepthook = list(sys.path), sys.excepthook
+    threads = set(threading.enumerate())
+    yield
+    root.setLevel(level)  # the configuration of a model sets it, by contract
+    sys.excepthook = excepthook  # likewise, by an error in it
+    assert [h for h in root.handlers if "pytest" not in type(h).__module__] == [
+        h for h in handlers if "pytest" not in type(h).__module__
+    ]
+    assert [signal.getsignal(signum) for signum in HANDLED_SIGNALS] == signal_handlers
+    assert SIGNAL_INFO["got_signal"] is False
+    assert SIGNAL_INFO["frame"] is None
+    assert sys.path == sys_path
+    assert set(threading.enumerate()) == threads
+
+
+@pytest.fixture
+def write_cfg(tmp_path: Path) -> Callable[..., str]:
+    """Writes the configuration of a universe; returns its path.
+
+    An entry ``...`` is left out.
+    """
+
+    def write(**root: Any) -> str:
+        cfg: dict[str, Any] = {
+            "root_model_name": "M",
+            "M": {},
+            "num_steps": 3,
+            "output_path": str(tmp_path / "data.h5"),
+        }
+        cfg = {key: value for key, value in (cfg | root).items() if value is not ...}
+        path = tmp_path / "config.yml"
+        with open(path, "w", encoding="utf-8") as file:
+            yaml.dump(cfg, file)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def make(write_cfg: Callable[..., str]) -> Iterator[Callable[..., Any]]:
+    """Makes a model from its class; entries of the root level may follow."""
+    models = []
+
+    def make_model(cls: type[Any], **root: Any) -> Any:
+        models.append(cls(cfg_file_path=write_cfg(**root)))
+        return models[-1]
+
+    yield make_model
+    for model in models:
+        model.close()
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+class Walk(StepwiseModel):
+    """A random walk, written as the published backend wants it."""
+
+    def setup(self, *, size: int = 3):
+        self.state = self.rng.random(size)
+        self.dset = self.create_ts_dset("state", extra_dims=("x",), sizes={"x": size})
+
+    def perform_step(self):
+        self.state += self.rng.normal(size=self.state.size)
+
+    def write_data(self):
+        self.dset.resize(self.dset.shape[0] + 1, axis=0)
+        self.dset[-1, :] = self.state
+
+
+@pytest.fixture
+def walk() -> type[Walk]:
+    return Walk

@@ -1,0 +1,111 @@
+import h5py
+import numpy as np
+import pytest
+
+from utopya_backend.io.labels import check_coords, write_coords, write_labels
+
+
+@pytest.fixture
+def file(tmp_path):
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        yield file
+
+
+@pytest.fixture
+def dset(file):
+    return file.create_dataset("group/data", (3, 4), dtype=float)
+
+
+def read(dset, dim):
+    args = dset.attrs[f"coords__{dim}"]
+    if dset.attrs[f"coords_mode__{dim}"] == "linked":
+        args = dset.parent[args]
+        assert list(args.attrs["dim_names"]) == [dim]
+        args = args.asstr()[:] if args.dtype.kind == "O" else args[:]
+    return np.asarray(args).tolist()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 2, 3],
+        (1.5, 2.5),
+        range(3),
+        ["a", "ä"],
+        np.arange(3),
+        np.array(["a", "bc"]),
+        np.array([b"a"]),
+        [],
+        range(100_000),
+        np.linspace(0, 1, 100_000),
+        [f"name {number}" for number in range(5000)],
+    ],
+    ids=lambda values: f"{type(values).__name__} of {len(values)}",
+)
+def test_values(dset, values):
+    write_coords(dset, "x", mode="values", args=values)
+    assert read(dset, "x") == list(values)
+    linked = dset.attrs["coords_mode__x"] == "linked"
+    assert linked == (len(values) >= 5000)
+
+
+def test_linked_coordinates_are_replaced(dset):
+    write_coords(dset, "x", mode="values", args=range(10_000))
+    write_coords(dset, "x", mode="values", args=range(20_000))
+    assert read(dset, "x") == list(range(20_000))
+    assert set(dset.parent) == {"data", "data__coords__x"}
+
+
+def test_labels(dset):
+    coords = {"x": ["a", "b", "c"], "y": {"mode": "range", "coords": [0, 8, 2]}}
+    write_labels(dset, ["x", "y"], coords)
+    assert list(dset.attrs["dim_names"]) == ["x", "y"]
+    assert dset.attrs["coords_mode__x"] == "values"
+    assert dset.attrs["coords_mode__y"] == "range"
+    assert read(dset, "y") == [0, 8, 2]
+
+
+def test_mode_without_an_argument(dset):
+    write_labels(dset, ["x", "y"], {"x": {"mode": "trivial"}})
+    assert dset.attrs["coords_mode__x"] == "trivial"
+
+
+def test_check_coords():
+    check_coords({"x": [1, 2], "y": {"mode": "trivial"}}, {"x": 2, "y": 9, "z": None})
+    check_coords({"z": [1, 2, 3]}, {"z": None})
+    with pytest.raises(ValueError, match=r"'y' .* was not part of the list .*\(x, z\)"):
+        check_coords({"y": [1]}, {"x": 2, "z": 1})
+    with pytest.raises(ValueError, match=r"\(there are none\)"):
+        check_coords({"y": [1]}, {})
+    with pytest.raises(ValueError, match="does not match its size, 2"):
+        check_coords({"x": [1]}, {"x": 2})
+    with pytest.raises(ValueError, match="have no mode, but only"):
+        check_coords({"x": {"coords": [1]}}, {"x": 1})
+
+
+def test_dantro_reads_them(tmp_path):
+    """The evaluation side of the frontend gets the same labels."""
+    data_mngr = pytest.importorskip("dantro.data_mngr")
+    from dantro.containers import XrDataContainer
+    from dantro.data_loaders import AllAvailableLoadersMixin
+    from dantro.mixins.proxy_support import Hdf5ProxySupportMixin
+
+    class Container(Hdf5ProxySupportMixin, XrDataContainer):
+        """As the frontend defines it."""
+
+        _XRC_DIMS_ATTR = "dim_names"
+        _XRC_COORDS_ATTR_PREFIX = "coords__"
+        _XRC_COORDS_MODE_ATTR_PREFIX = "coords_mode__"
+
+    class DataManager(AllAvailableLoadersMixin, data_mngr.DataManager):
+        _HDF5_DSET_DEFAULT_CLS = Container
+
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        dset = file.create_dataset("group/data", data=np.zeros((3, 10_000)))
+        write_labels(dset, ["name", "x"], {"name": ["a", "b", "c"], "x": range(10_000)})
+    manager = DataManager(str(tmp_path), out_dir=False)
+    manager.load("data", loader="hdf5_proxy", glob_str="data.h5")
+    array = manager["data/group/data"].data
+    assert array.dims == ("name", "x")
+    assert array.coords["name"].values.tolist() == ["a", "b", "c"]
+    assert array.coords["x"].values.tolist() == list(range(10_000))

@@ -1,0 +1,112 @@
+import os
+import signal
+import sys
+
+import pytest
+
+from utopya_backend.process import error_in, parse_report, run_process
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs a Python program; returns exit code, log and reports."""
+
+    def run_code(code, on_report=lambda report: None):
+        reports = []
+
+        def note(report):
+            reports.append(report)
+            on_report(report)
+
+        log_file = tmp_path / "out.log"
+        exit_code = run_process([sys.executable, "-c", code], log_file, note)
+        return exit_code, log_file.read_text(encoding="utf-8"), reports
+
+    return run_code
+
+
+def test_log_and_reports(run):
+    exit_code, log, reports = run(
+        "import sys\n"
+        "print('!!map {progress: 0.5, n_iter: 1, M: {a: 2}}', flush=True)\n"
+        "print('ä', file=sys.stderr, flush=True)\n"
+        "print('!!map {not closed')\n"
+        "print('!!map')\n"
+        "sys.stdout.buffer.write(b'\\xff\\n')\n"
+    )
+    assert exit_code == 0
+    assert log == (
+        "!!map {progress: 0.5, n_iter: 1, M: {a: 2}}\nä\n!!map {not closed\n!!map\n�\n"
+    )
+    assert reports == [{"progress": 0.5, "n_iter": 1, "M": {"a": 2}}]
+
+
+def test_parse_report():
+    assert parse_report("!!map {a: 1}\n") == {"a": 1}
+    assert parse_report(" !!map {a: 1}\n") is None
+    assert parse_report("!!map [a]\n") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("raise SystemExit(3)", 3),
+        ("1 / 0", 1),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 137),
+    ],
+)
+def test_exit_code(run, code, expected):
+    assert run(code)[0] == expected
+
+
+WAITING = """
+import signal, sys, time
+def stop(signum, frame):
+    print("got", signum, flush=True)
+    if sys.argv[1:] == [] or signum == signal.SIGTERM: sys.exit(128 + signum)
+{setup}
+signal.signal(signal.SIGINT, stop)
+signal.signal(signal.SIGTERM, stop)
+print("!!map {{progress: 0}}", flush=True)
+while True: time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_signals_are_passed_on(run, signum):
+    before = signal.getsignal(signum)
+    exit_code, log, _ = run(
+        WAITING.format(setup=""), lambda report: os.kill(os.getpid(), signum)
+    )
+    assert exit_code == 128 + signum
+    assert f"got {signum:d}\n" in log
+    assert signal.getsignal(signum) is before
+
+
+def test_a_second_interrupt_kills(run):
+    def interrupt_twice(report):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    code = WAITING.format(setup="sys.argv.append('stubborn')")
+    exit_code, _, _ = run(code, interrupt_twice)
+    assert exit_code == 128 + signal.SIGKILL
+
+
+def test_cannot_be_started(tmp_path):
+    script = tmp_path / "model"
+    script.write_text("#!/bin/sh\n")
+    with pytest.raises(OSError, match=r"Cannot start the model .*: make sure that"):
+        run_process([str(script)], tmp_path / "out.log", print)
+    script.chmod(0o755)
+    assert run_process([str(script)], tmp_path / "out.log", print) == 0
+
+
+def test_error_in():
+    log = "INFO a\n!!map {a: 1}\n" + "x\n" * 30
+    assert error_in(log) == "\n".join("x" * 20)
+    traceback = 'Traceback (most recent call last):\n  File "m.py"\nValueError: 1'
+    assert error_in(log + traceback + "\n!!map {}\n") == traceback
+    assert error_in(log + "Error: seed is wrong\nmore") == "Error: seed is wrong\nmore"
+    assert error_in(log + traceback, max_lines=1) == "ValueError: 1"
+    assert error_in("") == ""

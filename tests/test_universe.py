@@ -1,0 +1,230 @@
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from utopya_backend import load_cfg_file, universe
+from utopya_backend.universe import (
+    ModelInfo,
+    find_model,
+    make_run_dir,
+    make_universe,
+    resolve_cfg,
+)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Writes files; returns the directory."""
+
+    def write(**contents):
+        for name, content in contents.items():
+            path = tmp_path / name.replace("__", "/").replace("_yml", ".yml")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        return tmp_path
+
+    return write
+
+
+INFO = "model_name: M\npaths: {executable: run_model.py}\n"
+
+
+@pytest.fixture
+def model(files):
+    """A model with default parameters."""
+    directory = files(
+        M__M_info_yml=INFO.replace("}", ", mv_model_cfg: mv.yml}"),
+        M__M_cfg_yml="a: 1\nnested: {b: 2, c: 3}",
+        M__mv_yml="parameter_space: {num_steps: 7, M: {a: 0, d: 4}}\nother: 1",
+    )
+    (directory / "M/run_model.py").touch()
+    return find_model(directory / "M")
+
+
+# .. find_model ...............................................................
+
+
+def test_find_model(model, tmp_path):
+    assert model == ModelInfo(
+        name="M",
+        executable=tmp_path / "M/run_model.py",
+        default_cfg=tmp_path / "M/M_cfg.yml",
+        mv_cfg=tmp_path / "M/mv.yml",
+    )
+    assert find_model(tmp_path / "M/M_info.yml") == model
+    assert model.args == [sys.executable, str(tmp_path / "M/run_model.py")]
+
+
+def test_relative_path_and_home(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_model("M") == model
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_model("~/M") == model
+
+
+def test_source_dir(files):
+    directory = files(
+        M__M_info_yml=(
+            "model_name: M\npaths: {executable: bin/model, source_dir: ..}\n"
+        ),
+        M_cfg_yml="a: 1",
+        M__bin__model="",
+    )
+    model = find_model(directory / "M")
+    assert model.default_cfg is not None
+    assert model.default_cfg.resolve() == directory / "M_cfg.yml"
+    assert model.args == [str(directory / "M/bin/model")]
+
+
+def test_without_default_parameters(files):
+    directory = files(M_info_yml=INFO)
+    (directory / "run_model.py").touch()
+    assert find_model(directory).default_cfg is None
+
+
+@pytest.mark.parametrize(
+    ("contents", "error", "text"),
+    [
+        ({}, FileNotFoundError, "has no manifest of a model"),
+        ({"sub__M_info_yml": INFO}, FileNotFoundError, "There are models in: sub"),
+        ({"A_info_yml": INFO, "B_info_yml": INFO}, ValueError, "A_info.yml, B_info.y"),
+        ({"M_info_yml": INFO}, FileNotFoundError, "run_model.py, which the manifest"),
+        ({"M_info_yml": "a: 1"}, ValueError, "has no mapping 'paths'"),
+        ({"M_info_yml": "- 1"}, ValueError, "has no mapping 'paths'"),
+        ({"M_info_yml": "paths: {}"}, KeyError, "lacks the entry 'model_name'"),
+        (
+            {"M_info_yml": "model_name: M\npaths: {}"},
+            KeyError,
+            "lacks the entry 'executable'",
+        ),
+        (
+            {"M_info_yml": INFO.replace("}", ", default_cfg: no.yml}")},
+            FileNotFoundError,
+            "no.yml, which the manifest",
+        ),
+        ({"M_info_yml": "a: ["}, ValueError, "Could not read"),
+    ],
+)
+def test_no_model(files, contents, error, text):
+    with pytest.raises(error) as raised:
+        find_model(files(**contents))
+    assert text in str(raised.value)
+
+
+def test_no_such_path(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no model at .*no"):
+        find_model(tmp_path / "no")
+
+
+# .. resolve_cfg ..............................................................
+
+
+def test_defaults(model):
+    assert resolve_cfg(model) == {
+        "root_model_name": "M",
+        "M": {"a": 1, "d": 4, "nested": {"b": 2, "c": 3}},
+        "num_steps": 7,
+        "write_start": 0,
+        "write_every": 1,
+        "seed": 42,
+        "monitor_emit_interval": 2.0,
+        "log_levels": {"backend": "warning", "model": "info"},
+    }
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_cfg_over_defaults(model, files, wrapped):
+    text = "{seed: 3, log_levels: {model: debug}, M: {nested: {b: 20}, e: 5}, own: 1}"
+    text = f"parameter_space: {text}\nperform_sweep: true" if wrapped else text
+    cfg = resolve_cfg(model, files(run_yml=text) / "run.yml", num_steps=9.0)
+    assert cfg["M"] == {"a": 1, "d": 4, "nested": {"b": 20, "c": 3}, "e": 5}
+    assert (cfg["seed"], cfg["own"], cfg["num_steps"]) == (3, 1, 9)
+    assert cfg["log_levels"] == {"backend": "warning", "model": "debug"}
+    assert resolve_cfg(model)["seed"] == 42  # the defaults are as before
+
+
+@pytest.mark.parametrize("text", ["", "parameter_space:", "{}"])
+def test_empty_cfg(model, files, text):
+    assert resolve_cfg(model, files(run_yml=text) / "run.yml") == resolve_cfg(model)
+
+
+@pytest.mark.parametrize("tag", ["", "!pspace"])
+def test_default_of_a_sweep(model, files, tag):
+    text = (
+        f"parameter_space: {tag}\n"
+        "  seed: !sweep {default: 5, range: [10]}\n"
+        "  M: {nested: {b: !sweep {default: 20, values: [1, 2]}}}"
+    )
+    cfg = resolve_cfg(model, files(run_yml=text) / "run.yml")
+    assert cfg["seed"] == 5
+    assert cfg["M"] == {"a": 1, "d": 4, "nested": {"b": 20, "c": 3}}
+
+
+def test_without_paramspace(model, monkeypatch):
+    monkeypatch.delitem(sys.modules, "paramspace", raising=False)
+    assert resolve_cfg(model)["num_steps"] == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "expected"),
+    [
+        ("num_step: 3", ValueError, "no key 'num_step', found in"),
+        ("a: 3", ValueError, "'a' in .* is a parameter of M .* Write:\nM:\n  a: 3"),
+        ("num_steps: -1", ValueError, "num_steps has to be a whole number"),
+        ("write_every: 0", ValueError, "write_every has to be"),
+        ("seed: x", ValueError, "seed has to be"),
+        ("M: 3", ValueError, "section 'M' has to be a mapping"),
+        ("- 1", ValueError, "has to be a mapping of keys to values, but is list"),
+        ("parameter_space: 3", ValueError, "parameter_space in .* has to be a mapping"),
+        ("a: [", ValueError, "Could not read"),
+    ],
+)
+def test_mistakes(model, files, text, error, expected):
+    with pytest.raises(error, match=expected):
+        resolve_cfg(model, files(run_yml=text) / "run.yml")
+
+
+def test_missing_cfg(model, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no configuration file .*run.yml"):
+        resolve_cfg(model, tmp_path / "run.yml")
+
+
+# .. Directories ..............................................................
+
+
+def test_run_dir(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(time, "strftime", lambda fmt: f"now in {fmt}")
+    names = [make_run_dir("out", "M").name for _ in range(3)]
+    assert names == [f"now in %y%m%d-%H%M%S{end}" for end in ("", "_2", "_3")]
+    run_dir = tmp_path / "out/M" / names[0]
+    assert sorted(os.listdir(run_dir)) == ["config", "data", "eval"]
+
+
+def test_run_dir_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"Cannot make a directory .*: give another one"):
+        make_run_dir(tmp_path / "file", "M")
+
+
+def test_universe(tmp_path):
+    run_dir = make_run_dir(tmp_path, "M")
+    cfg = {"root_model_name": "M", "M": {"range": range(3)}, "seed": 1}
+    path = make_universe(run_dir, cfg)
+    uni_dir = run_dir / "data/uni0"
+    assert path == uni_dir / "config.yml"
+    assert load_cfg_file(str(path)) == cfg | {
+        "output_dir": str(uni_dir), "output_path": str(uni_dir / "data.h5"),
+    }  # fmt: skip
+    assert load_cfg_file(str(run_dir / "config/parameter_space.yml")) == cfg
+    assert Path(uni_dir).is_absolute()
+
+
+def test_base_cfg_is_that_of_the_frontend():
+    assert universe.BASE_CFG == {
+        "seed": 42, "monitor_emit_interval": 2.0, "num_steps": 3, "write_start": 0,
+        "write_every": 1, "log_levels": {"backend": "warning", "model": "info"},
+    }  # fmt: skip
