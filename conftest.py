@@ -4,7 +4,7 @@
   files, written to a temporary directory.
 - Other Python code is executed.
 - Commands in a console, ``$ command``, are run in that directory, after the files
-  above them were written; they have to succeed. Those of `make` and `pip` are not.
+  above them were written; they have to succeed. Those of `make` and `pip` are not run.
 """
 
 import os
@@ -21,7 +21,7 @@ from sybil.parsers.myst import CodeBlockParser
 
 from utopya_backend import load_cfg_file
 
-NOT_RUN = ("make ", "pip ", "git ")
+NOT_RUN = ("make ", "pip ", "git ", "source ")
 
 
 def write_file(example: Example) -> bool:

@@ -1,3 +1,5 @@
+import time
+
 import h5py
 import numpy as np
 import pytest
@@ -210,6 +212,8 @@ def test_empty_entry(make, value):
     [
         ({"enable": True}, TypeError, "Did you mean 'enabled'"),
         (False, ValueError, "'benchmark' .* has to be a mapping, but is False"),
+        ({"enabled": "no"}, ValueError, "enabled has to be true or false"),
+        ({"info_fstr": "{nope}"}, ValueError, "info_fstr.* cannot format a time"),
     ],
 )
 def test_mistakes(write_cfg, tmp_path, entry, error, text):
@@ -239,6 +243,11 @@ def test_own_timers(make):
     assert (cumulative[:2, -1] == 0).all()
     assert (cumulative[2:, -1] > 0).all()
     assert "preparation" in labels_of(model.h5group["benchmark/total"], "label")
+
+
+def test_clock_is_monotonic(make):
+    timers = make(Steps).timers.values()
+    assert all(timer._time_func is time.perf_counter for timer in timers)
 
 
 def test_own_clock(make, clock):

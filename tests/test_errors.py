@@ -10,6 +10,7 @@ BUILTINS = {
     errors.MissingKeyError: KeyError,
     errors.ParameterError: TypeError,
     errors.MissingFileError: FileNotFoundError,
+    errors.UnreadableFileError: OSError,
     errors.OutputExistsError: FileExistsError,
     errors.OutputPermissionError: PermissionError,
     errors.OutputDirectoryError: OSError,

@@ -1,3 +1,4 @@
+import enum
 import fractions
 import logging
 import math
@@ -9,6 +10,12 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from utopya_backend.monitor import Progress, format_line
+
+
+class Huge(int):
+    """Too large for str(), and so for the name of a test."""
+
+    __str__ = __repr__ = object.__repr__
 
 
 def load(line, *, pure=True):
@@ -65,6 +72,34 @@ def test_nan():
     assert math.isnan(entries({"key": np.float32("nan")})["key"])
 
 
+class Colour(str, enum.Enum):  # noqa: UP042  # as many models have it
+    RED = "red"
+
+    def __str__(self):
+        return "not: [quoted"
+
+
+class Tensor:
+    """Like those of a library for machine learning."""
+
+    def size(self):
+        return 2
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([1.0, 2.0])
+
+
+class LostTensor:
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("the device is gone")
+
+
+def test_values_of_other_libraries():
+    assert entries({"a": Colour.RED, "b": Tensor(), "c": LostTensor()}) == {
+        "a": "red", "b": [1.0, 2.0],
+    }  # fmt: skip
+
+
 def endless():
     value = []
     value.append(value)
@@ -81,6 +116,7 @@ def endless():
         {1, 2},
         np.zeros(101),
         [0] * 101,
+        [[0] * 50] * 50,
         [1, None],
         np.ma.masked_array([1, 2], [False, True]),
         np.datetime64("2001-12-14"),
@@ -94,7 +130,7 @@ def test_what_cannot_be_represented_is_left_out(value):
     assert entries({"before": 1, "key": value, "after": 2}) == {"before": 1, "after": 2}
 
 
-@pytest.mark.parametrize("key", [None, 1.5, True, ("a",), "k" * 1001])
+@pytest.mark.parametrize("key", [None, 1.5, True, ("a",), "k" * 1001, Huge(10**5000)])
 def test_odd_keys_are_left_out(key):
     assert entries({key: 1, "after": 2}) == {"after": 2}
 

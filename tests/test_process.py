@@ -32,11 +32,13 @@ def test_log_and_reports(run):
         "print('ä', file=sys.stderr, flush=True)\n"
         "print('!!map {not closed')\n"
         "print('!!map')\n"
+        "print('!!map {a: 2020-13-45}')\n"
         "sys.stdout.buffer.write(b'\\xff\\n')\n"
     )
     assert exit_code == 0
     assert log == (
-        "!!map {progress: 0.5, n_iter: 1, M: {a: 2}}\nä\n!!map {not closed\n!!map\n�\n"
+        "!!map {progress: 0.5, n_iter: 1, M: {a: 2}}\nä\n!!map {not closed\n!!map\n"
+        "!!map {a: 2020-13-45}\n�\n"
     )
     assert reports == [{"progress": 0.5, "n_iter": 1, "M": {"a": 2}}]
 
@@ -70,6 +72,19 @@ signal.signal(signal.SIGTERM, stop)
 print("!!map {{progress: 0}}", flush=True)
 while True: time.sleep(60)
 """
+
+
+def test_ignored_signals_are_left_alone(run):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as by nohup
+    run("", lambda report: None)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1])
+def test_other_signals_end_it(run, signum):
+    code = "import time; print('!!map {a: 1}', flush=True); time.sleep(60)"
+    assert run(code, lambda report: os.kill(os.getpid(), signum))[0] == 128 + signum
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -110,3 +125,5 @@ def test_error_in():
     assert error_in(log + "Error: seed is wrong\nmore") == "Error: seed is wrong\nmore"
     assert error_in(log + traceback, max_lines=1) == "ValueError: 1"
     assert error_in("") == ""
+    group = "  + Exception Group Traceback (most recent call last):\n  | ExceptionGroup"
+    assert error_in(f"a\n{group}") == group

@@ -157,7 +157,7 @@ def test_7_benchmark(make, walk, caplog, tmp_path):
         pass
 
     model = make(
-        Steps, num_steps=4, write_every=2, M={"benchmark": {"show_on_exit": 0}}
+        Steps, num_steps=4, write_every=2, M={"benchmark": {"show_on_exit": False}}
     )
     model.run()
     assert "Elapsed" not in caplog.text

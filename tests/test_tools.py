@@ -57,7 +57,7 @@ def test_missing_file(tmp_path):
 
 
 def test_directory(tmp_path):
-    with pytest.raises(ValueError, match="is a directory"):
+    with pytest.raises(OSError, match=r"cannot be read \(Is a directory\): check"):
         load_cfg_file(str(tmp_path), loader="yml")
 
 
@@ -66,6 +66,9 @@ def test_directory(tmp_path):
     [
         ("cfg.yml", "a: [1", "YAML"),
         ("cfg.yml", "a: 1\na: 2", "YAML"),
+        ("cfg.yml", "line: 2021-02-31", "YAML"),
+        ("cfg.yml", "line: !expr 1/0", "YAML"),
+        ("cfg.yml", "line: !sweep {defalt: 1}", "YAML"),
         ("cfg.json", "{", "JSON"),
         ("cfg.toml", "a = ]", "TOML"),
     ],
@@ -74,7 +77,9 @@ def test_unreadable_file(write, name, content, language):
     path = write(name, content)
     with pytest.raises(ValueError, match=rf"Could not read .*cfg.* as {language}") as e:
         load_cfg_file(path)
-    assert "line" in str(e.value)
+    assert "line" in str(e.value) or "Error: " in str(e.value)
+    assert "unicode string" not in str(e.value)
+    assert "suppress" not in str(e.value)
 
 
 def test_other_encoding(write):
@@ -132,6 +137,35 @@ def test_packages_of_the_same_name(make_package, imports):
     assert import_package_from_dir(path) is two
     assert sys.modules["my_impl"] is one
     assert importlib.import_module("my_impl.model").VALUE == 1
+
+
+def test_no_module_is_there_twice(make_package):
+    both = "from my_impl.model import late as a\nfrom .model import late as b"
+    import_package_from_dir(make_package("one/my_impl", 1, both))
+    two = import_package_from_dir(make_package("two/my_impl", 2, both))
+    assert two.a is two.b
+    assert two.model.__name__ == two.__name__ + ".model"
+    assert two.model.__spec__.name == two.__name__ + ".model"
+
+
+@pytest.mark.parametrize("with_init", [False, True])
+def test_dotted_names_of_the_same_top(make_package, tmp_path, with_init):
+    values = []
+    for value, directory in ((1, "one"), (2, "two")):
+        path = make_package(f"{directory}/top/my_impl", value, "from ..x import VALUE")
+        (tmp_path / directory / "top/x.py").write_text(f"VALUE = {value}")
+        if with_init:
+            (tmp_path / directory / "top/__init__.py").touch()
+        module = import_package_from_dir(path, mod_str="top.my_impl")
+        assert import_package_from_dir(path, mod_str="top.my_impl") is module
+        values.append(module.VALUE)
+    assert values == [1, 2]
+
+
+def test_a_package_may_change_the_path(make_package):
+    code = "import sys\nsys.path.append('/somewhere')"
+    import_package_from_dir(make_package("one/my_impl", 1, code))
+    sys.path.remove("/somewhere")
 
 
 def test_relative_imports_that_come_late(make_package):

@@ -1,9 +1,10 @@
+import json
 import os
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from paramspace import ParamSpace
 
 from utopya_backend import load_cfg_file, universe
 from utopya_backend.universe import (
@@ -80,7 +81,7 @@ def test_source_dir(files):
 
 
 def test_without_default_parameters(files):
-    directory = files(M_info_yml=INFO)
+    directory = files(M_info_yml=INFO.replace("}", ", source_dir: ~}"))
     (directory / "run_model.py").touch()
     assert find_model(directory).default_cfg is None
 
@@ -101,7 +102,10 @@ def test_without_default_parameters(files):
             "lacks the entry 'executable'",
         ),
         (
-            {"M_info_yml": INFO.replace("}", ", default_cfg: no.yml}")},
+            {
+                "M_info_yml": INFO.replace("}", ", default_cfg: no.yml}"),
+                "run_model.py": "",
+            },
             FileNotFoundError,
             "no.yml, which the manifest",
         ),
@@ -112,6 +116,18 @@ def test_no_model(files, contents, error, text):
     with pytest.raises(error) as raised:
         find_model(files(**contents))
     assert text in str(raised.value)
+
+
+@pytest.mark.parametrize("key", ["default_cfg", "mv_model_cfg", "executable"])
+def test_wrong_types(files, key):
+    info = json.dumps({"model_name": "M", "paths": {"executable": "x", key: 3}})
+    with pytest.raises(ValueError, match=f"'{key}' in the manifest .* but is 3"):
+        find_model(files(M_info_yml=info))
+
+
+def test_a_file_that_is_no_manifest(model, tmp_path):
+    with pytest.raises(ValueError, match=r"run_model\.py is no manifest of a model"):
+        find_model(tmp_path / "M/run_model.py")
 
 
 def test_no_such_path(tmp_path):
@@ -146,7 +162,12 @@ def test_cfg_over_defaults(model, files, wrapped):
     assert resolve_cfg(model)["seed"] == 42  # the defaults are as before
 
 
-@pytest.mark.parametrize("text", ["", "parameter_space:", "{}"])
+def test_keys_of_a_models_own(model, files):
+    cfg = resolve_cfg(model, files(run_yml="write_stop: 3") / "run.yml")
+    assert cfg["write_stop"] == 3
+
+
+@pytest.mark.parametrize("text", ["", "parameter_space:", "{}", "M:"])
 def test_empty_cfg(model, files, text):
     assert resolve_cfg(model, files(run_yml=text) / "run.yml") == resolve_cfg(model)
 
@@ -172,6 +193,8 @@ def test_without_paramspace(model, monkeypatch):
     ("text", "error", "expected"),
     [
         ("num_step: 3", ValueError, "no key 'num_step', found in"),
+        ("parameter_space: {num_step: 3}", ValueError, "no key 'num_step', found in"),
+        ("root_model_name: N", ValueError, "is the configuration of another model, N"),
         ("a: 3", ValueError, "'a' in .* is a parameter of M .* Write:\nM:\n  a: 3"),
         ("num_steps: -1", ValueError, "num_steps has to be a whole number"),
         ("write_every: 0", ValueError, "write_every has to be"),
@@ -219,8 +242,13 @@ def test_universe(tmp_path):
     assert load_cfg_file(str(path)) == cfg | {
         "output_dir": str(uni_dir), "output_path": str(uni_dir / "data.h5"),
     }  # fmt: skip
-    assert load_cfg_file(str(run_dir / "config/parameter_space.yml")) == cfg
-    assert Path(uni_dir).is_absolute()
+    assert uni_dir.is_absolute()
+    # What the frontend wants to see when it evaluates the run
+    pspace = load_cfg_file(str(run_dir / "config/parameter_space.yml"))
+    assert isinstance(pspace, ParamSpace)
+    assert pspace.default == cfg
+    meta_cfg = load_cfg_file(str(run_dir / "config/meta_cfg.yml"))
+    assert meta_cfg == {"perform_sweep": False, "parameter_space": cfg}
 
 
 def test_base_cfg_is_that_of_the_frontend():

@@ -159,6 +159,8 @@ def test_parameters_are_read_as_their_value(text, expected):
         ("a: !range {start: 1}", "expected e.g. !range"),
         ("a: !add [1]", "Constructing Python object"),
         ("---\na\n---\nb", "expected a single document"),
+        ("a: 2021-02-31", "ValueError: day is out of range"),
+        ("a: !sweep 3", "TypeError: "),
     ],
 )
 def test_errors(text, message):
@@ -169,7 +171,8 @@ def test_errors(text, message):
 
 TOKENS = [
     "a", "b", "1", "x: ", "- ", ": ", ":", ",", ", ", "{", "}", "[", "]", "\n", "\n  ",
-    "  ", '"q"', "'s'", "? ", "!range [1]", "&a ", "*a", " #c", "#", "\n---\n", "~",
+    "  ", '"q"', "'s'", "? ", "!range [1]", "&a ", "&a: ", "*a", "!!!", "!x",
+    " #c", "#", "\n---\n", "~",
     "yes", "1e3", "0o10", "010", "1:30", "@", "`", "-", "?", "!!set ", "<<: ", "\\",
     "é", "=", "...", "\r\n", "\r", "\x85", "\u2028", "\ufeff", "\t", "|", ">", "|-\n",
     "%YAML 1.1\n---\n", "%", '"a\n b"', "'a\n\n b'", '"\\x41"', "!!str ", "!!int ",
@@ -208,9 +211,7 @@ def test_packages_are_imported_only_for_their_tags():
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(yaml, "_PACKAGES_WITH_TAGS", ("no_such_package",))
-    with pytest.raises(
-        yaml.YAMLError, match=r"'no_such_package'\. Install it with: pip"
-    ):
+    with pytest.raises(yaml.YAMLError, match="'no_such_package'"):
         yaml.load("!no-such-tag 1")
 
 

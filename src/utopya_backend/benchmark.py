@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import ConfigError
 from .io.labels import write_coords, write_labels
-from .model.config import check_parameters
+from .model.config import check_benchmark, check_parameters
 from .model.step import StepwiseModel
 from .timer import Timer as Timer
 from .timer import format_elapsed
@@ -156,16 +156,14 @@ class ModelBenchmarkMixin(_Base):
             )
         return cfg or {}
 
-    def _check_cfg(self) -> None:
-        check_parameters(
-            self._configure_benchmark,
-            self._benchmark_cfg(),
-            section=f"{self.name}.benchmark",
-        )
-        super()._check_cfg()
+    def _check_before_setup(self) -> None:
+        cfg, section = self._benchmark_cfg(), f"{self.name}.benchmark"
+        check_parameters(self._configure_benchmark, cfg, section=section)
+        check_benchmark(cfg, section=section)
+        super()._check_before_setup()
 
-    def _setup_parameters(self) -> dict[str, Any]:
-        parameters = super()._setup_parameters()
+    def _parameters_of_setup(self) -> dict[str, Any]:
+        parameters = super()._parameters_of_setup()
         parameters.pop("benchmark", None)
         return parameters
 
@@ -465,9 +463,9 @@ class ModelBenchmarkMixin(_Base):
         super()._invoke_epilog(**kwargs)
         self.stop_timer("epilog")
 
-    def _teardown(self) -> None:
+    def _close_output_file(self) -> None:
         if "teardown" in self._timers:
             self.start_timer("teardown")
-        super()._teardown()
+        super()._close_output_file()
         if "teardown" in self._timers:
             self.stop_timer("teardown")

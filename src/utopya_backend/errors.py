@@ -38,6 +38,10 @@ class MissingFileError(UserError, FileNotFoundError):
     """A file or directory that was named does not exist."""
 
 
+class UnreadableFileError(UserError, OSError):
+    """A file that was named cannot be read."""
+
+
 class OutputExistsError(UserError, FileExistsError):
     """An output file already exists: it is never overwritten."""
 
@@ -58,16 +62,23 @@ class OutputNotADirectoryError(UserError, NotADirectoryError):
     """What should be the output directory is something else."""
 
 
-def suggest(name: object, possibilities: Iterable[str]) -> str:
+def suggest(
+    name: object,
+    possibilities: Iterable[str],
+    *,
+    cutoff: float = 0.6,
+    sentence: str = " Did you mean '{}'?",
+) -> str:
     """Says which of the possibilities was probably meant by a name.
 
     Args:
         name: What was given.
         possibilities: What could have been meant.
+        cutoff: How similar the names have to be, from 0 to 1.
+        sentence: How to say it
 
     Returns:
-        A sentence with a leading space, or the empty string where nothing is
-        close.
+        The sentence, or the empty string where nothing is close.
 
     Example:
         >>> suggest("betta", ["alpha", "beta"])
@@ -75,8 +86,8 @@ def suggest(name: object, possibilities: Iterable[str]) -> str:
     """
     import difflib  # only needed once something is wrong
 
-    matches = difflib.get_close_matches(str(name), list(possibilities), n=1)
-    return f" Did you mean '{matches[0]}'?" if matches else ""
+    matches = difflib.get_close_matches(str(name), list(possibilities), 1, cutoff)
+    return sentence.format(matches[0]) if matches else ""
 
 
 def hide_traceback_of_user_errors() -> None:

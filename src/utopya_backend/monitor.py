@@ -122,9 +122,7 @@ def _value(value: Any, *, depth: int) -> str | None:
         return _mapping(value, depth=depth)
     if isinstance(value, (list, tuple)):
         return _sequence(value, depth=depth)
-    if hasattr(value, "__array__") and getattr(value, "size", math.inf) <= MAX_ELEMENTS:
-        return _value(np.asanyarray(value).tolist(), depth=depth)
-    return None
+    return _array(value, depth=depth) if hasattr(value, "__array__") else None
 
 
 def _number(value: Any) -> str | None:
@@ -146,6 +144,15 @@ def _float(value: float) -> str:
     return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
 
 
+def _array(value: Any, *, depth: int) -> str | None:
+    # Other libraries' arrays may be anywhere, e.g. on a device that is gone.
+    try:
+        array = np.asanyarray(value)
+    except Exception:
+        return None
+    return _value(array.tolist(), depth=depth) if array.size <= MAX_ELEMENTS else None
+
+
 def _mapping(values: Mapping[Any, Any], *, depth: int) -> str:
     entries: dict[str, str] = {}
     for key, value in values.items():
@@ -160,7 +167,7 @@ def _flow_mapping(entries: Mapping[str, str]) -> str:
 
 
 def _sequence(values: list[Any] | tuple[Any, ...], *, depth: int) -> str | None:
-    if len(values) > MAX_ELEMENTS:
+    if _num_elements(values, depth) > MAX_ELEMENTS:
         return None
     elements = [_value(value, depth=depth + 1) for value in values]
     # Leaving out one element would shift the others.
@@ -168,19 +175,27 @@ def _sequence(values: list[Any] | tuple[Any, ...], *, depth: int) -> str | None:
     return "[" + ", ".join(good) + "]" if len(good) == len(elements) else None
 
 
+def _num_elements(value: Any, depth: int) -> int:
+    if not isinstance(value, (list, tuple)) or depth > _MAX_DEPTH:
+        return 1
+    return sum(_num_elements(element, depth + 1) for element in value)
+
+
 def _key(key: Any) -> str | None:
+    text: str | None
     if isinstance(key, str):
         text = _string(key)
     elif isinstance(key, numbers.Integral) and not isinstance(key, bool):
-        text = str(int(key))
+        text = _number(key)
     else:
         return None
-    return text if len(text) <= _MAX_KEY_LENGTH else None
+    return text if text is not None and len(text) <= _MAX_KEY_LENGTH else None
 
 
 def _string(text: str) -> str:
+    text = str.__str__(text)  # a subclass, such as of an Enum, may show another one
     if _PLAIN_STRING.fullmatch(text) and text.lower() not in _NOT_A_STRING:
-        return str(text)
+        return text
     return _quote(text)
 
 

@@ -12,8 +12,19 @@ from typing import Any
 from .errors import ExecutableError
 from .monitor import LINE_START
 
+_PASSED_ON = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,  # a stop condition
+)
+
 Report = Mapping[str, Any]
 """What a model reports: ``progress``, ``n_iter`` and, by its name, its entries"""
+
+
+_TRACEBACK = "Traceback (most recent call last)"
 
 
 def run_process(
@@ -21,8 +32,8 @@ def run_process(
 ) -> int:
     """Runs a model's executable until it ends.
 
-    SIGINT and SIGTERM are passed on to it, so that it ends gracefully; on a
-    second SIGINT, it is killed.
+    Signals that would end this process are passed on to it, so that it ends
+    gracefully; on a second SIGINT, it is killed.
 
     Args:
         args: The executable and its arguments
@@ -94,9 +105,9 @@ def error_in(log: str, max_lines: int = 100) -> str:
         The error message or the whole traceback; or else the last 20 lines
     """
     lines = [line for line in log.splitlines() if not line.startswith(LINE_START)]
-    for start in ("Traceback (most recent call last)", "Error: "):
+    for start in (_TRACEBACK, "Error: "):
         for number, line in enumerate(lines):
-            if line.startswith(start):
+            if line.lstrip(" +").removeprefix("Exception Group ").startswith(start):
                 return "\n".join(lines[number:][-max_lines:])
     return "\n".join(lines[-20:])
 
@@ -112,7 +123,11 @@ def _signals_passed_on_to(process: subprocess.Popen[str]) -> Iterator[None]:
         interrupted = interrupted or signum == signal.SIGINT
         process.send_signal(signum)
 
-    previous = {n: signal.signal(n, pass_on) for n in (signal.SIGINT, signal.SIGTERM)}
+    previous = {
+        signum: signal.signal(signum, pass_on)
+        for signum in _PASSED_ON
+        if signal.getsignal(signum) is not signal.SIG_IGN  # e.g. by nohup
+    }
     try:
         yield
     finally:

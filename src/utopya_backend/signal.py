@@ -67,7 +67,8 @@ def _handle_signal(signum: int, frame: FrameType | None) -> None:
         KeyboardInterrupt: On a second Ctrl-C on a terminal
     """
     again = SIGNAL_INFO["got_signal"] and SIGNAL_INFO["signum"] == signum
-    if again and signum == signal.SIGINT and sys.stdout.isatty():
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    if again and signum == signal.SIGINT and terminal:
         raise KeyboardInterrupt
     SIGNAL_INFO.update(
         {"got_signal": True, "signum": signum, "frame": frame, "at_time": time.time()}
@@ -89,7 +90,7 @@ def attach_signal_handlers(
             and ``SIGTERM``.
 
     Returns:
-        Whether they were attached
+        Whether they were attached, that is, whether this is the main thread
     """
     global _num_attached
 
@@ -124,7 +125,23 @@ def restore_signal_handlers() -> None:
         if signal.getsignal(signum) is _handle_signal and handler is not None:
             signal.signal(signum, handler)
     _original_handlers.clear()
-    reset_signal_info()
+    if _num_observers == 0:
+        reset_signal_info()
+
+
+def num_attached() -> int:
+    """How often handlers were attached and not yet given back."""
+    return _num_attached
+
+
+def forget_stop_condition() -> None:
+    """Forgets that a stop condition was fulfilled, unless a run observes it.
+
+    It was meant for a run that is over. An interrupt is meant for the whole
+    program, and is not forgotten.
+    """
+    if _num_observers == 0 and SIGNAL_INFO["signum"] == SIG_STOPCOND:
+        reset_signal_info()
 
 
 def _on_main_thread() -> bool:

@@ -1,17 +1,13 @@
 """Generic tools: load a configuration, import a package, format a duration."""
 
 import datetime
-import importlib
-import importlib.util
 import os
-import sys
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from .errors import ConfigError, MissingFileError
+from .errors import ConfigError, MissingFileError, UnreadableFileError
+from .importing import import_from
 
 # .. Configuration files ......................................................
 
@@ -35,6 +31,7 @@ def load_cfg_file(fpath: str, *, loader: str | None = None) -> Any:
         ValueError: On an invalid ``loader`` or a file extension that belongs
             to none of them; and if the file cannot be read as such.
         FileNotFoundError: If there is no such file.
+        OSError: If it cannot be read.
     """
     path = os.path.expanduser(fpath)
     if loader is None:
@@ -54,9 +51,10 @@ def load_cfg_file(fpath: str, *, loader: str | None = None) -> Any:
             f"There is no configuration file {path}: check the path "
             f"(the current directory is {os.getcwd()})."
         ) from None
-    except IsADirectoryError:
-        raise ConfigError(
-            f"{path} is a directory: give the path to a configuration file in it."
+    except OSError as error:
+        raise UnreadableFileError(
+            f"The configuration file {path} cannot be read ({error.strerror}): check "
+            "the path and its permissions."
         ) from None
     except UnicodeDecodeError as error:
         raise ConfigError(
@@ -72,7 +70,9 @@ def _load_yaml(text: str, path: str) -> Any:
     try:
         return yaml.load(text)
     except yaml.YAMLError as error:
-        raise _unreadable(path, "YAML", error) from error
+        text = str(error).replace('"<unicode string>"', path)
+        text = text.partition("\n\nTo suppress this check see:")[0]
+        raise _unreadable(path, "YAML", text) from error
 
 
 def _load_json(text: str, path: str) -> Any:
@@ -81,7 +81,7 @@ def _load_json(text: str, path: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise _unreadable(path, "JSON", error) from None
+        raise _unreadable(path, "JSON", str(error)) from None
 
 
 def _load_toml(text: str, path: str) -> Any:
@@ -90,11 +90,11 @@ def _load_toml(text: str, path: str) -> Any:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise _unreadable(path, "TOML", error) from None
+        raise _unreadable(path, "TOML", str(error)) from None
 
 
-def _unreadable(path: str, language: str, error: Exception) -> ConfigError:
-    return ConfigError(f"Could not read {path} as {language}: mend it here.\n{error}")
+def _unreadable(path: str, language: str, problem: str) -> ConfigError:
+    return ConfigError(f"Could not read {path} as {language}:\n{problem}")
 
 
 _LOADERS: dict[str, Callable[[str, str], Any]] = {
@@ -131,8 +131,9 @@ def import_package_from_dir(mod_dir: str, *, mod_str: str | None = None) -> Modu
         Model = impl.Model
 
     Two directories of the same name are two packages: where the name is taken
-    already, the module gets one that no other has. :py:data:`sys.path` is as
-    before afterwards.
+    already, the module gets one that no other has. (Within functions, such a
+    package has to import its own modules relatively: by then, the name means
+    the first one again.) :py:data:`sys.path` is as before afterwards.
 
     Args:
         mod_dir: Path to the package's *directory*, ``~`` expanded. For
@@ -162,85 +163,14 @@ def import_package_from_dir(mod_dir: str, *, mod_str: str | None = None) -> Modu
         )
     mod_dir = os.path.realpath(mod_dir)  # has no trailing slash
     name = os.path.basename(mod_dir) if mod_str is None else mod_str
-    importlib.invalidate_caches()  # the files may have been written just now
     try:
-        _check_package(name, mod_dir)
-        if (module := sys.modules.get(name)) is None:
-            return _import_by_name(name, mod_dir)
-        return module if _is_from(module, mod_dir) else _import_by_path(name, mod_dir)
+        return import_from(mod_dir, name)
     except Exception as error:
         raise ImportError(
             f"Failed importing module '{name}' from {mod_dir}: {error!r}. Make sure "
             "that this directory has an __init__.py that can be imported without "
             "errors, and that `mod_str`, if given, ends with the directory's name."
         ) from error
-
-
-def _check_package(name: str, mod_dir: str) -> None:
-    if name.rpartition(".")[2] != os.path.basename(mod_dir):
-        raise ImportError("the name does not end with that of the directory")
-    if not os.path.isfile(os.path.join(mod_dir, "__init__.py")):
-        raise ImportError("there is no __init__.py")
-
-
-def _is_from(module: ModuleType, mod_dir: str) -> bool:
-    return any(
-        os.path.realpath(path) == mod_dir for path in vars(module).get("__path__", ())
-    )
-
-
-def _import_by_name(name: str, mod_dir: str) -> ModuleType:
-    root = mod_dir
-    for _ in name.split("."):
-        root = os.path.dirname(root)
-    sys_path = list(sys.path)
-    sys.path.insert(0, root)
-    try:
-        module = importlib.import_module(name)
-    finally:
-        sys.path[:] = sys_path
-    if not _is_from(module, mod_dir):
-        raise ImportError(f"'{name}' is the name of {module}")
-    return module
-
-
-def _import_by_path(name: str, mod_dir: str) -> ModuleType:
-    unique_name = f"{name.replace('.', '_')}_{zlib.crc32(mod_dir.encode()):08x}"
-    if unique_name in sys.modules:
-        return sys.modules[unique_name]
-    spec = importlib.util.spec_from_file_location(
-        unique_name,
-        os.path.join(mod_dir, "__init__.py"),
-        submodule_search_locations=[mod_dir],
-    )
-    assert spec is not None  # it ends with .py, which has a loader
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[unique_name] = module
-    try:
-        with _name_lent_to(module, name):
-            spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[unique_name]
-        raise
-    return module
-
-
-@contextmanager
-def _name_lent_to(module: ModuleType, name: str) -> Iterator[None]:
-    """Lets a package import its own modules by its usual name."""
-
-    def take_out() -> dict[str, ModuleType]:
-        names = [key for key in sys.modules if f"{key}.".startswith(f"{name}.")]
-        return {key: sys.modules.pop(key) for key in names}
-
-    others = take_out()
-    sys.modules[name] = module
-    try:
-        yield
-    finally:
-        take_out()
-        sys.modules.update(others)
 
 
 # .. Formatting ...............................................................

@@ -4,7 +4,7 @@ A model is described by a manifest, ``<name>_info.yml``. A run of it gets a
 directory in the frontend's layout, so that the frontend can evaluate it::
 
     <out>/<name>/<yymmdd-HHMMSS>/
-        config/                 the resolved configuration
+        config/                 the resolved configuration, for the frontend
         data/uni0/config.yml    what the model reads
         data/uni0/data.h5       what it writes
         data/uni0/out.log       what it prints
@@ -28,7 +28,7 @@ from .errors import (
     OutputDirectoryError,
     suggest,
 )
-from .model.config import DEFAULTS, check_root_cfg, parse_steps
+from .model.config import DEFAULTS, ROOT_KEYS, check_root_cfg, parse_steps
 from .tools import load_cfg_file
 
 BASE_CFG: dict[str, Any] = {
@@ -78,28 +78,38 @@ def find_model(path: str | os.PathLike[str]) -> ModelInfo:
         KeyError: If it lacks a mandatory entry
     """
     manifest = _find_manifest(Path(path).expanduser())
-    info = load_cfg_file(str(manifest))
+    info = load_cfg_file(str(manifest), loader="yaml")
     paths = info.get("paths") if isinstance(info, Mapping) else None
     if not isinstance(paths, Mapping):
         raise ConfigError(
             f"{manifest} is no manifest of a model: it has no mapping 'paths'. Write "
             "in it e.g. model_name: SIR, and paths: {executable: run_model.py}"
         )
+    paths = {key: path for key, path in paths.items() if path is not None}
     for key, section in (("model_name", info), ("executable", paths)):
-        if not isinstance(section.get(key), str):
+        if key not in section:
             raise MissingKeyError(f"The manifest {manifest} lacks the entry '{key}'.")
+    for key, entry in {**paths, "model_name": info["model_name"]}.items():
+        if not isinstance(entry, str):
+            raise ConfigError(
+                f"'{key}' in the manifest {manifest} has to be a string, but is "
+                f"{entry!r}."
+            )
     name = info["model_name"]
     here = manifest.absolute().parent
     source_dir = here / paths.get("source_dir", ".")
     default_cfg = source_dir / paths.get("default_cfg", f"{name}_cfg.yml")
-    if "default_cfg" in paths or default_cfg.exists():
-        _check_exists(default_cfg, manifest)
-    else:
-        default_cfg = None
     mv_cfg = here / paths["mv_model_cfg"] if "mv_model_cfg" in paths else None
     executable = here / paths["executable"]
-    _check_exists(executable, manifest)
-    return ModelInfo(name, executable, default_cfg, mv_cfg)
+    for file in (executable, mv_cfg, default_cfg if "default_cfg" in paths else None):
+        if file is not None and not file.exists():
+            raise MissingFileError(
+                f"{file}, which the manifest {manifest} names, does not exist: create "
+                "it, or correct the entry."
+            )
+    return ModelInfo(
+        name, executable, default_cfg if default_cfg.exists() else None, mv_cfg
+    )
 
 
 def resolve_cfg(
@@ -183,7 +193,9 @@ def make_universe(run_dir: Path, cfg: Mapping[str, Any]) -> Path:
     uni_dir = run_dir / "data" / "uni0"
     uni_dir.mkdir()
     paths = {"output_dir": str(uni_dir), "output_path": str(uni_dir / "data.h5")}
-    _write_yaml(run_dir / "config" / "parameter_space.yml", cfg)
+    meta_cfg = {"perform_sweep": False, "parameter_space": cfg}
+    _write_yaml(run_dir / "config" / "meta_cfg.yml", meta_cfg)
+    _write_yaml(run_dir / "config" / "parameter_space.yml", cfg, tag="!pspace")
     _write_yaml(uni_dir / "config.yml", {**cfg, **paths})
     return uni_dir / "config.yml"
 
@@ -199,10 +211,11 @@ def _make_first_free(parent: Path, name: str) -> Path:
             path = parent / f"{name}_{next(numbers)}"
 
 
-def _write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+def _write_yaml(path: Path, content: Mapping[str, Any], *, tag: str = "") -> None:
     from . import yaml  # on first use: not every process needs it
 
     with open(path, "x", encoding="utf-8") as file:
+        file.write(f"--- {tag}".rstrip() + "\n")
         yaml.dump(content, file)
 
 
@@ -211,6 +224,11 @@ def _write_yaml(path: Path, content: Mapping[str, Any]) -> None:
 
 def _find_manifest(path: Path) -> Path:
     if path.is_file():
+        if path.suffix not in (".yml", ".yaml"):
+            raise ConfigError(
+                f"{path} is no manifest of a model: give the path of its "
+                "<name>_info.yml, or of the directory with it."
+            )
         return path
     if not path.is_dir():
         raise MissingFileError(
@@ -230,14 +248,6 @@ def _find_manifest(path: Path) -> Path:
             f"{path} has no manifest of a model, <name>_info.yml.{hint}"
         )
     return manifests[0]
-
-
-def _check_exists(path: Path, manifest: Path) -> None:
-    if not path.exists():
-        raise MissingFileError(
-            f"{path}, which the manifest {manifest} names, does not exist: create it, "
-            "or correct the entry."
-        )
 
 
 # .. Configurations ...........................................................
@@ -263,15 +273,20 @@ def _load_parameter_space(path: Path, model: ModelInfo) -> dict[str, Any]:
         content = getattr(content, "_dict", content)  # of a !pspace
         if not isinstance(content, Mapping):
             raise ConfigError(f"parameter_space in {path} has to be a mapping.")
-        return dict(content)
+        content = dict(content)
     _check_root_keys(content, path, model)
     return content
 
 
 def _check_root_keys(cfg: Mapping[str, Any], path: Path, model: ModelInfo) -> None:
     """Refuses what probably is a mistake: other root keys are a model's own."""
-    known = [*BASE_CFG, model.name]
+    known = [*ROOT_KEYS, model.name]
     parameters = _load_mapping(model.default_cfg) if model.default_cfg else {}
+    if cfg.get("root_model_name", model.name) != model.name:
+        raise ConfigError(
+            f"{path} is the configuration of another model, "
+            f"{cfg['root_model_name']}, than {model.name}."
+        )
     for key in cfg:
         if key in known:
             continue
@@ -280,16 +295,17 @@ def _check_root_keys(cfg: Mapping[str, Any], path: Path, model: ModelInfo) -> No
                 f"'{key}' in {path} is a parameter of {model.name} and has to stand "
                 f"below its name. Write:\n{model.name}:\n  {key}: {cfg[key]}"
             )
-        if hint := suggest(key, known):
+        # Only a typo: a key of a model's own may well resemble one of these.
+        if hint := suggest(key, known, cutoff=0.85):
             raise ConfigError(f"There is no key '{key}', found in {path}.{hint}")
 
 
 def _update(cfg: dict[str, Any], updates: Mapping[str, Any]) -> None:
     """Updates nested dicts, in place."""
     for key, value in updates.items():
-        if isinstance(value, Mapping) and isinstance(cfg.get(key), Mapping):
+        if isinstance(cfg.get(key), Mapping) and isinstance(value, Mapping | None):
             cfg[key] = dict(cfg[key])
-            _update(cfg[key], value)
+            _update(cfg[key], value or {})  # an empty section changes nothing
         else:
             cfg[key] = value
 

@@ -28,8 +28,8 @@ class M(StepwiseModel):
             1 / 0
         if self.what == "stop":
             os.kill(os.getpid(), signal.SIGUSR1)
-        if self.what == "exit":
-            os._exit(7)
+        if isinstance(self.what, int):
+            os._exit(self.what)
         if self.what == "garbage":
             self.h5group.file.close()
             open(self.root_cfg["output_path"], "w").write("garbage")
@@ -72,7 +72,7 @@ def data_path(result):
 def test_run(model):
     result = run("M")
     lines = result.stdout.splitlines()
-    assert re.fullmatch(r"M finished after \d\.\d\ds\.", lines[0])
+    assert re.fullmatch(r"M finished after \d\.\d\ds, 3 iterations\.", lines[0])
     path = data_path(result)
     assert re.fullmatch(r"out/M/\d{6}-\d{6}/data/uni0/data\.h5", path)
     assert lines[1].endswith(" kB)")
@@ -114,9 +114,25 @@ def test_error_in_the_model(model):
     assert "/M/x" in result.stdout  # the data up to then
 
 
-def test_exit_code_of_the_model(model):
-    Path("cfg.yml").write_text("M: {what: exit}")
-    assert "failed with exit code 7" in run("M", "cfg.yml", code=1).stderr
+@pytest.mark.parametrize("code", [2, 7, 255])
+def test_exit_code_of_the_model(model, code):
+    Path("cfg.yml").write_text(f"M: {{what: {code}}}")
+    stderr = run("M", "cfg.yml", code=1).stderr
+    assert re.search(rf"M failed with exit code {code} after \d\.\d\ds:", stderr)
+
+
+def test_without_standard_error(model):
+    command = f"exec {sys.executable} -m utopya_backend run M 2>&-"
+    process = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert process.returncode == 0
+    assert "M finished" in process.stdout
+
+
+def test_own_configuration_can_be_run_again(model):
+    path = data_path(run("M", "--steps", "7", "--seed", "3"))
+    again = data_path(run("M", str(Path(path).with_name("config.yml"))))
+    with h5py.File(path) as first, h5py.File(again) as second:
+        assert (first["M/x"][:] == second["M/x"][:]).all()
 
 
 def test_stopped_model(model):
@@ -144,7 +160,7 @@ def test_model_without_data(model):
         (["no"], "", "There is no model at no: give the directory of a model"),
         (["M", "no.yml"], "", "There is no configuration file no.yml"),
         (["."], "", "There are models in: M"),
-        (["M", "cfg.yml"], "a: [", "Could not read cfg.yml as YAML"),
+        (["M", "cfg.yml"], "a: [", "Could not read cfg.yml as YAML:"),
         (["M", "cfg.yml"], "num_steps: 2.5", "num_steps has to be a whole number of"),
         (["M", "cfg.yml"], "write_every: 0", "write_every has to be a whole number of"),
         (["M", "cfg.yml"], "log_levels: {model: loud}", "There is no log level 'loud'"),
@@ -182,7 +198,7 @@ def test_executable_that_is_no_python_file(model):
 def test_help_and_version():
     for args, text in (
         (["--help"], "run  Run a model once."),
-        (["run", "-h"], "--steps"),
+        (["run", "-h"], "\n    num_steps: 100\n    SIR:\n      infection_rate: 0.3\n"),
         (["--version"], "utopya-backend, version 0."),
     ):
         result = CliRunner().invoke(main, args)

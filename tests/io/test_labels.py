@@ -103,9 +103,14 @@ def test_dantro_reads_them(tmp_path):
     with h5py.File(tmp_path / "data.h5", "w") as file:
         dset = file.create_dataset("group/data", data=np.zeros((3, 10_000)))
         write_labels(dset, ["name", "x"], {"name": ["a", "b", "c"], "x": range(10_000)})
+        dset = file.create_dataset("group/names", data=np.zeros(5000))
+        write_labels(dset, ["name"], {"name": [f"n{number}" for number in range(5000)]})
     manager = DataManager(str(tmp_path), out_dir=False)
     manager.load("data", loader="hdf5_proxy", glob_str="data.h5")
     array = manager["data/group/data"].data
     assert array.dims == ("name", "x")
     assert array.coords["name"].values.tolist() == ["a", "b", "c"]
     assert array.coords["x"].values.tolist() == list(range(10_000))
+    # It does not decode the strings of datasets, only those of attributes.
+    names = manager["data/group/names"].data.coords["name"].values
+    assert names[:2].tolist() == [b"n0", b"n1"]

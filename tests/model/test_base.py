@@ -1,3 +1,4 @@
+import functools
 import gc
 import json
 import logging
@@ -8,15 +9,17 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
+from unittest.mock import Mock
 
 import h5py
 import numpy as np
 import pytest
 
-from utopya_backend import BaseModel, StepwiseModel
+from utopya_backend import BaseModel, StepwiseModel, load_cfg_file
 from utopya_backend.model import base
-from utopya_backend.signal import SIG_STOPCOND, SIGNAL_INFO
+from utopya_backend.signal import SIG_STOPCOND, SIGNAL_INFO, attach_signal_handlers
 from utopya_backend.yaml import load
 
 
@@ -222,7 +225,7 @@ class Monitored(Counter):
 
     def iterate(self):
         super().iterate()
-        self._clock.now += self.duration
+        self._monotonic_clock.now += self.duration
 
     def monitor(self, monitor_info):
         monitor_info["count"] = self.count
@@ -234,7 +237,7 @@ class Monitored(Counter):
 
 @pytest.fixture
 def monitored(clock):
-    return type("Monitored", (Monitored,), {"_clock": clock})
+    return type("Monitored", (Monitored,), {"_monotonic_clock": clock})
 
 
 def reports(capsys):
@@ -260,11 +263,11 @@ def test_monitor_without_limit(make, monitored, capsys):
 
 def test_monitor_should_emit(make, monitored):
     model = make(monitored, monitor_emit_interval=2)
-    assert model._last_emit == model._clock.now
+    assert model._last_emit == model._monotonic_clock.now
     assert not model._monitor_should_emit()
     assert not model._monitor_should_emit(t=model._last_emit + 2)
     assert model._monitor_should_emit(t=model._last_emit + 2.1)
-    model._clock.now += 3
+    model._monotonic_clock.now += 3
     assert model._monitor_should_emit()
 
 
@@ -660,21 +663,31 @@ def test_json_configuration(tmp_path):
 
 
 def test_data_is_flushed_when_due(make, clock, monkeypatch):
-    flushed = []
-
     class Flushed(Counter):
-        _clock = clock
+        _monotonic_clock = clock
+        iterations = 0
 
         def iterate(self):
             super().iterate()
-            clock.now += base.FLUSH_INTERVAL / 2
+            Flushed.iterations += 1
+            clock.now += 0.5
 
-        def _flush(self):
-            super()._flush()
-            flushed.append(self.n_iterations)
+        def should_write(self):
+            return self.n_iterations in (1, 2, 3, 7)
 
-    make(Flushed, M={"limit": 6}).run()
-    assert flushed == [0, 2, 4, 6, 6]  # after setup, every second one, at the end
+    flushed = []
+    flush = h5py.File.flush
+
+    def note_and_flush(file):
+        flushed.append(Flushed.iterations)
+        flush(file)
+
+    monkeypatch.setattr(h5py.File, "flush", note_and_flush)
+    make(Flushed, M={"limit": 10}).run()
+    # After setup; one second after that; one second later, as something was written
+    # then; at the next write; at the end. Each at most 1 s after a write.
+    assert flushed == [0, 2, 4, 7, 10]
+    assert base.FLUSH_INTERVAL == 1.0
 
 
 def test_two_models_at_once(make, tmp_path):
@@ -689,3 +702,131 @@ def test_two_models_at_once(make, tmp_path):
 
 def test_stepwise_model_is_a_base_model():
     assert issubclass(StepwiseModel, BaseModel)
+
+
+# .. What a model may do, as it could with the published package ..............
+
+
+def test_clock_is_monotonic():
+    assert BaseModel._monotonic_clock is time.monotonic
+
+
+@pytest.mark.parametrize(
+    "name", ["_pre_iterate", "_post_iterate", "show_iteration_info"]
+)
+def test_hooks_of_any_kind_are_called(make, name):
+    model = make(Counter)
+    setattr(model, name, Mock())
+    model.run()
+    assert getattr(model, name).call_count == 3
+
+    calls = []
+
+    class Wrapped(Counter):
+        @functools.wraps(getattr(BaseModel, name))
+        def hook(self):
+            calls.append(name)
+
+    setattr(Wrapped, name, Wrapped.hook)
+    make(Wrapped, output_path=model.root_cfg["output_path"] + "2").run()
+    assert calls == [name] * 3
+
+
+def test_attributes_are_the_models_own(make):
+    class Own(Counter):
+        def setup(self):
+            super().setup(limit=3)
+            for name in ("progress", "closed", "run", "flush", "clock", "hook"):
+                setattr(self, f"_{name}", "mine")
+
+    model = make(Own)
+    assert model.run() == 0
+    model.close()
+
+
+def test_parameters_may_be_changed_before_setup(make, tmp_path):
+    class Popping(Counter):
+        def _parse_root_cfg(self, **_):
+            self.number = self.root_cfg["M"].pop("number")
+
+    class Replacing(Counter):
+        def _parse_root_cfg(self, **_):
+            self.root_cfg["M"] = {"limit": 7}
+
+    class Injecting(Counter):
+        def _setup_loggers(self, _log):
+            super()._setup_loggers(_log)
+            self.root_cfg["M"]["limit"] = 8
+
+    def path(name):
+        return str(tmp_path / name)
+
+    assert make(Popping, M={"number": 1}, output_path=path("a")).number == 1
+    assert make(Replacing, M={"x": 1}, output_path=path("b")).limit == 7
+    assert make(Injecting, output_path=path("c")).limit == 8
+    with pytest.raises(TypeError, match="'limt' is not one of them"):
+        make(Popping, M={"number": 1, "limt": 2}, output_path=path("d"))
+
+
+def test_monitor_that_returns_something_else(make, capsys, caplog):
+    class Odd(Counter):
+        def monitor(self, monitor_info):
+            return [1, 2]
+
+    make(Odd)
+    assert reports(capsys)[0]["M"] == {}
+    assert "monitor() has to return a dict, but returned [1, 2]" in caplog.text
+
+
+def test_handlers_attached_by_the_model_are_given_back(write_cfg):
+    class Own(Counter):
+        def _attach_signal_handlers(self):
+            attach_signal_handlers(for_interrupts=False)
+
+    with Own(cfg_file_path=write_cfg()):
+        assert signal.getsignal(SIG_STOPCOND) is not signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(SIG_STOPCOND) is signal.SIG_DFL
+
+
+def test_a_late_stop_condition_is_not_for_the_next_model(make, tmp_path):
+    first = make(Counter)
+    first.run()
+    os.kill(os.getpid(), SIG_STOPCOND)  # when it was over
+    second = make(Counter, output_path=str(tmp_path / "second.h5"))
+    assert second.run() == 0
+    assert second.count == 3
+
+
+def test_an_interrupt_between_two_runs_is_for_the_program(make, tmp_path):
+    make(Counter).run()
+    os.kill(os.getpid(), signal.SIGINT)
+    second = make(Counter, output_path=str(tmp_path / "second.h5"))
+    second.USE_SYS_EXIT = False
+    assert second.run() == 130
+
+
+def test_closing_another_model_does_not_lose_a_signal(make, tmp_path):
+    other = make(Counter, output_path=str(tmp_path / "other.h5"))
+
+    class Nested(Signalled):
+        ATTACH_SIGNAL_HANDLERS = False
+        USE_SYS_EXIT = False
+
+        def iterate(self):
+            super().iterate()
+            other.close()
+
+    model = make(Nested, M={"signum": int(signal.SIGTERM)})
+    assert model.run() == 143
+
+
+def test_an_error_of_a_models_own_keeps_its_traceback(make, tmp_path):
+    class Loading(Counter):
+        def setup(self):
+            load_cfg_file(str(tmp_path / "no.yml"))
+
+    hook = sys.excepthook
+    with pytest.raises(FileNotFoundError):
+        make(Loading)
+    assert sys.excepthook is hook

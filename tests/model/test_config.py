@@ -1,3 +1,4 @@
+import functools
 import math
 import os
 import subprocess
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from utopya_backend.model.config import (
+    check_benchmark,
     check_output_path,
     check_parameters,
     check_root_cfg,
@@ -57,7 +59,7 @@ def test_no_mapping(cfg):
     ("cfg", "text"),
     [
         ({}, "lacks the key 'root_model_name'"),
-        ({"root_model_nam": "M"}, "Did you mean 'root_model_nam'"),
+        ({"root_model_nam": "M"}, "Is 'root_model_nam' meant to be that?"),
         ({"root_model_name": "M"}, "lacks the key 'M'"),
     ],
 )
@@ -78,6 +80,9 @@ def test_missing_key(cfg, text):
         ("root_model_name", ""),
         ("root_model_name", "a/b"),
         ("root_model_name", 3),
+        ("root_model_name", ".."),
+        *[("seed_numpy_rng", seed) for seed in ("no", -1, 2**32, 1.5)],
+        ("seed_system_rng", "no"),
         ("M", [1]),
         ("M", "x" * 100),
     ],
@@ -87,6 +92,18 @@ def test_invalid_value(key, value):
         check_root_cfg({**GOOD, key: value})
     assert key in str(error.value)
     assert "has to be" in str(error.value) or "choose one of" in str(error.value)
+
+
+def test_odd_keys_and_names():
+    with pytest.raises(ValueError, match=r"have to be strings, but 3 \(int\) is not"):
+        check_root_cfg({**GOOD, 3: 4})
+    with pytest.raises(ValueError, match="A model cannot be called 'seed'"):
+        check_root_cfg({"root_model_name": "seed", "seed": {}})
+
+
+@pytest.mark.parametrize("seed", [None, False, True, 0, 2**32 - 1, np.int64(3)])
+def test_seeds_of_the_global_generators(seed):
+    assert check_root_cfg({**GOOD, "seed_numpy_rng": seed})["seed_numpy_rng"] is seed
 
 
 @pytest.mark.parametrize("seed", [0, 2**32 - 1, 2**100, np.int64(3)])
@@ -157,6 +174,38 @@ def test_no_parameters_at_all():
         check_parameters(lambda: None, {"a": 1}, section="M")
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("enabled", "no"), ("write", 1), ("show_on_exit", None), ("group_name", ""),
+        ("group_name", 3), ("compression", 10), ("compression", "x"), ("dtype", "foo"),
+        ("info_fstr", "{nope}"), ("info_fstr", 3), ("info_kwargs", {"name": 1}),
+        ("info_kwargs", 3),
+    ],
+)  # fmt: skip
+def test_wrong_benchmark_entry(key, value):
+    part = key.replace("info_kwargs", "info_fstr")
+    with pytest.raises(
+        ValueError, match=rf"M.benchmark.{part}.*(has to be|cannot form)"
+    ):
+        check_benchmark({key: value}, section="M.benchmark")
+
+
+def test_benchmark_entry():
+    check_benchmark({}, section="M.benchmark")
+    cfg = {
+        "enabled": False, "group_name": "a/b", "compression": 0, "dtype": "f8",
+        "info_fstr": "{name} {x}", "info_kwargs": {"x": 1},
+    }  # fmt: skip
+    check_benchmark(cfg, section="M.benchmark")
+
+
+def test_setup_without_a_name():
+    check_parameters(functools.partial(setup, gamma=1), {"beta": 1}, section="M")
+    with pytest.raises(TypeError, match=r"setup\(\) takes: beta, gamma"):
+        check_parameters(functools.partial(setup, gamma=1), {}, section="M")
+
+
 def test_positional_only_arguments_cannot_be_given():
     with pytest.raises(TypeError, match="'a' is not one of them"):
         check_parameters(lambda a, /: None, {"a": 1}, section="M")
@@ -168,6 +217,7 @@ def test_positional_only_arguments_cannot_be_given():
 def test_output_path(tmp_path, monkeypatch):
     path = str(tmp_path / "data.h5")
     assert check_output_path({"output_path": path}) == path
+    assert check_output_path({"output_path": tmp_path / "data.h5"}) == path
     monkeypatch.setenv("HOME", str(tmp_path))
     assert check_output_path({"output_path": "~/data.h5"}) == path
     monkeypatch.chdir(tmp_path)

@@ -184,9 +184,37 @@ def test_missing_size_is_not_limited(make, sizes):
     dset[-1, :] = range(5)
 
 
-def test_no_write_to_come(make):
+def test_no_write_to_come(make, caplog):
     dset = make(Steps, num_steps=3, write_start=5).create_ts_dset("d")
+    assert "No data will be written: write_start is 5, the last step 3." in caplog.text
     assert dset.shape == (0,)
+    dset.resize(1, axis=0)  # as a model may do in its epilog
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "text"),
+    [
+        ({"extra_dims": "age"}, TypeError, "a list or tuple of names, but are 'age'"),
+        ({"extra_dims": [1]}, TypeError, "a list or tuple of names"),
+        ({"extra_dims": ["time"]}, ValueError, "a name of its own.*time, time"),
+        ({"extra_dims": ["x", "x"]}, ValueError, "a name of its own.*x, x"),
+        (
+            {"extra_dims": ["member"], "sizes": {"membr": 5}},
+            ValueError,
+            "sizes has a 'membr', .* Did you mean 'member'",
+        ),
+        (
+            {"extra_dims": ["x"], "sizes": {"x": 1}, "coords": {"x": [None]}},
+            ValueError,
+            "have to be numbers or strings",
+        ),
+    ],
+)
+def test_wrong_arguments(make, kwargs, error, text):
+    model = make(Steps)
+    with pytest.raises(error, match=text):
+        model.create_ts_dset("d", **kwargs)
+    assert "d" not in model.h5group
 
 
 def test_wrong_coordinates(make):
@@ -243,5 +271,5 @@ def test_times_of_a_dataset_made_in_mid_run(
         model.run()
         if model.dset is not None:
             assert times_of(model.dset) == model.written_to_dset
-            assert model.dset.maxshape[0] == len(model.written_to_dset)
+            assert model.dset.maxshape[0] == (len(model.written_to_dset) or None)
     os.remove(tmp_path / "data.h5")

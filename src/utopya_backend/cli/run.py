@@ -18,11 +18,15 @@ from ..process import Report, error_in, run_process
 from ..tools import format_time
 from ..universe import find_model, make_run_dir, make_universe, resolve_cfg
 
+_SIGNAL_NAMES = {signum.value: signum.name for signum in signal.Signals}
+
 
 @click.command()
 @click.argument("model", type=click.Path())
 @click.argument("cfg", type=click.Path(), required=False)
-@click.option("--steps", type=click.IntRange(min=0), help="Number of steps.")
+@click.option(
+    "--steps", type=click.IntRange(min=0), help="Number of steps; without any, 3."
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the random numbers.")
 @click.option(
     "--out",
@@ -34,7 +38,7 @@ from ..universe import find_model, make_run_dir, make_universe, resolve_cfg
 def run(
     model: str, cfg: str | None, steps: int | None, seed: int | None, out: str
 ) -> None:
-    r"""Run a model once.
+    """Run a model once.
 
     MODEL is the directory of a model, or its manifest, <name>_info.yml. CFG is
     a YAML file with what is to differ from the model's defaults, for example
@@ -44,8 +48,9 @@ def run(
       SIR:
         infection_rate: 0.3
 
-    The data goes to OUT/<name>/<time>/data/uni0/data.h5.
-    """
+    The data goes to OUT/<name>/<time>/data/uni0/data.h5, and what the model
+    prints and logs to out.log beside it.
+    """  # noqa: D301  # the \b is for click: it keeps the line breaks below it
     options = {"num_steps": steps, "seed": seed}
     info = find_model(model)
     config = resolve_cfg(
@@ -59,24 +64,28 @@ def run(
         exit_code = run_process([*info.args, str(cfg_file)], log_file, bar.update)
     duration = format_time(time.monotonic() - start, ms_precision=2)
 
-    if exit_code == 0:
-        click.echo(f"{info.name} finished after {duration}.")
-    elif exit_code > 128:
-        name = signal.Signals(exit_code - 128).name
-        click.echo(f"{info.name} was stopped by {name} after {duration}.", err=True)
-    else:
-        _show_failure(info.name, duration, exit_code, log_file)
+    exit_code = _show_end(f"{info.name} {{}} {bar.when(duration)}", exit_code, log_file)
     _show_data(cfg_file.with_name("data.h5"))
     click.echo(f"Log:   {_short(log_file)}")
-    sys.exit(exit_code if exit_code in (0, EXIT_CODE) or exit_code > 128 else 1)
+    sys.exit(exit_code)
 
 
-def _show_failure(name: str, duration: str, exit_code: int, log_file: Path) -> None:
-    if exit_code != EXIT_CODE:
-        click.echo(
-            f"{name} failed with exit code {exit_code} after {duration}:\n", err=True
-        )
-    click.echo(error_in(log_file.read_text(encoding="utf-8")) + "\n", err=True)
+def _show_end(sentence: str, exit_code: int, log_file: Path) -> int:
+    """Says how the model ended; returns the exit code of this command."""
+    if exit_code == 0:
+        click.echo(sentence.format("finished") + ".")
+        return 0
+    if exit_code - 128 in _SIGNAL_NAMES:
+        name = _SIGNAL_NAMES[exit_code - 128]
+        click.echo(sentence.format(f"was stopped by {name}") + ".", err=True)
+        return exit_code
+    error = error_in(log_file.read_text(encoding="utf-8"))
+    is_users = exit_code == EXIT_CODE and error.startswith("Error: ")
+    if not is_users:
+        headline = sentence.format(f"failed with exit code {exit_code}")
+        click.echo(f"{headline}:\n", err=True)
+    click.echo(f"{error}\n", err=True)
+    return EXIT_CODE if is_users else 1
 
 
 def _show_data(path: Path) -> None:
@@ -106,13 +115,20 @@ class _ProgressBar:
     def __init__(self, bar: Any, name: str) -> None:
         self._bar = bar
         self._name = name
+        self._last: Report = {}
 
     def update(self, report: Report) -> None:
+        self._last = report
         self._bar.n = report.get("progress", 0)
         entries = report.get(self._name)
         if isinstance(entries, Mapping):
             self._bar.set_postfix_str(_format_entries(entries), refresh=False)
         self._bar.refresh()
+
+    def when(self, duration: str) -> str:
+        """When the model ended, as far as it has told."""
+        number = self._last.get("n_iter")
+        return f"after {duration}" + (f", {number} iterations" if number else "")
 
 
 def _format_entries(entries: Mapping[Any, Any]) -> str:
@@ -129,7 +145,8 @@ def _progress_bar(name: str) -> Iterator[_ProgressBar]:
         total=1,
         desc=name,
         bar_format="{desc} {percentage:3.0f}%|{bar:30}| {elapsed}<{remaining}{postfix}",
-        disable=None,  # shown on a terminal only
+        # Shown on a terminal only; there may be no standard error at all.
+        disable=None if sys.stderr is not None else True,
         file=sys.stderr,
     )
     with bar:

@@ -12,6 +12,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ..errors import suggest
+
 # HDF5 stores an attribute in the object's header, a block of 64 KiB at most;
 # https://docs.hdfgroup.org/hdf5/v1_14/_h5_a__u_g.html, "Large Attributes".
 _MAX_ATTRIBUTE_BYTES = 60_000
@@ -19,6 +21,50 @@ _BYTES_OF_VLEN_STRING = 16  # a reference to where the characters are
 
 Coordinates = Mapping[str, Any] | Sequence[Any] | np.ndarray[Any, Any]
 """Coordinate values, or a mapping with the ``mode`` and its ``coords``"""
+
+
+def check_dims(dims: Sequence[str]) -> None:
+    """Checks the names of the dimensions of a dataset.
+
+    Args:
+        dims: The names
+
+    Raises:
+        TypeError: If it is no sequence of strings
+        ValueError: If a name stands twice
+    """
+    if isinstance(dims, str) or not all(isinstance(dim, str) for dim in dims):
+        raise TypeError(
+            f"The dimensions have to be a list or tuple of names, but are {dims!r}. "
+            f"Give e.g. extra_dims=['x']"
+        )
+    if len(set(dims)) < len(dims):
+        raise ValueError(
+            f"Each dimension has to have a name of its own, but the names are "
+            f"{', '.join(dims)}."
+        )
+
+
+def check_sizes(
+    given: Mapping[str, int | None], sizes: Mapping[str, int | None]
+) -> None:
+    """Refuses a size that probably belongs to a dimension with another name.
+
+    Args:
+        given: Sizes, maybe also of dimensions that this dataset does not have
+        sizes: The size of each of its dimensions, None where it is not known
+
+    Raises:
+        ValueError: If there is a size for a name that is not a dimension, but
+            similar to one without a size
+    """
+    unsized = [dim for dim in sizes if dim not in given]
+    for name in given:
+        if name not in sizes and (hint := suggest(name, unsized)):
+            raise ValueError(
+                f"sizes has a '{name}', which is not one of the extra dimensions, "
+                f"{', '.join(sizes)}.{hint}"
+            )
 
 
 def check_coords(
@@ -50,6 +96,11 @@ def check_coords(
             raise ValueError(
                 f"The number of coordinates of dimension '{dim}', {len(values)}, does "
                 f"not match its size, {size}."
+            )
+        elif not _can_be_stored(values):
+            raise ValueError(
+                f"The coordinates of dimension '{dim}' have to be numbers or strings, "
+                f"but are {values!r}."
             )
 
 
@@ -90,6 +141,13 @@ def write_coords(dset: h5py.Dataset, dim: str, *, mode: str, args: Any) -> None:
         mode, args = "linked", _write_linked(dset, dim, args)
     dset.attrs[f"coords_mode__{dim}"] = mode
     dset.attrs[f"coords__{dim}"] = args
+
+
+def _can_be_stored(values: Any) -> bool:
+    kind = np.asarray(values).dtype.kind
+    return kind in "biufcSU" or (
+        kind == "O" and all(isinstance(v, str) for v in values)
+    )
 
 
 def _num_bytes(values: Any) -> int:

@@ -12,7 +12,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,13 +26,15 @@ from ..signal import (
     SignalInfo,
     attach_signal_handlers,
     describe_signal,
+    forget_stop_condition,
+    num_attached,
     observing_signals,
     restore_signal_handlers,
 )
 from ..tools import load_cfg_file
 from .config import check_output_path, check_parameters, check_root_cfg
 from .exit import close_at_exit
-from .hooks import ModelHooks, is_ours, only_debugs
+from .hooks import ModelHooks, has_effect, is_ours, only_debugs
 from .rng import make_rng
 
 if TYPE_CHECKING:
@@ -40,6 +42,17 @@ if TYPE_CHECKING:
 
 FLUSH_INTERVAL = 1.0
 """How much time lies at least between two flushes of the output file [s]"""
+
+_METHODS_BEFORE_SETUP = (
+    "_setup_loggers",
+    "_attach_signal_handlers",
+    "_setup_rng",
+    "_setup_output_file",
+    "_setup_output_group",
+    "_parse_root_cfg",
+    "_invoke_setup",
+)
+"""What may change the parameters of a model before they get to its setup"""
 
 
 class BaseModel(ModelHooks):
@@ -64,9 +77,10 @@ class BaseModel(ModelHooks):
     """Whether a handled signal ends the program. If false, :py:meth:`run`
     returns the exit code instead."""
 
-    _clock: Callable[[], float] = staticmethod(time.monotonic)
-    # Until __init__ has begun, there is nothing to tear down.
-    _closed: bool = True
+    _monotonic_clock: Callable[[], float] = staticmethod(time.monotonic)
+    # Until __init__ has begun, there is nothing to tear down. As this, all that a
+    # subclass need not know is private to this class: its attributes are its own.
+    __closed: bool = True
 
     def __init__(
         self,
@@ -85,47 +99,57 @@ class BaseModel(ModelHooks):
             UserError: If the configuration is not what it has to be. This is
                 noticed before an output file is made.
         """
-        self._closed = False
+        self.__closed = False
         self._root_cfg: dict[str, Any] = {}
         self._name = ""
         self._cfg: dict[str, Any] = {}
         self._log = _log if _log is not None else backend_logger
         self._signal_info: SignalInfo = SIGNAL_INFO
-        self._handlers_attached = False
+        self.__handlers_attached = False
         self._monitor_info: dict[str, Any] = {}
         self._monitor_emit_interval = 0.0
         self._last_emit = -math.inf
-        self._last_flush = -math.inf
-        self._progress = Progress(self._log)
+        self.__progress = Progress(self._log)
+        self.__unflushed = False
+        self.__last_flush = -math.inf
         self._n_iterations = 0
         self._h5file: Any = None
         self._h5group: Any = None
         close_at_exit(self)
 
         try:
-            self._initialize(os.fspath(cfg_file_path))
-        except UserError:
-            hide_traceback_of_user_errors()
-            self._close_after_error()
-            raise
+            try:
+                self.__prepare(os.fspath(cfg_file_path))
+            except UserError:
+                hide_traceback_of_user_errors()
+                raise
+            self._cfg = self.root_cfg[self.name]  # a hook may have replaced it
+            self._invoke_setup()
+            self.trigger_monitor(force=True)
+            self.__flush()
         except BaseException:
-            self._close_after_error()
+            self.__close_after_error()
             raise
+        self.log.info("Model '%s' is set up.\n", self.name)
 
-    def _initialize(self, cfg_file_path: str) -> None:
+    def __prepare(self, cfg_file_path: str) -> None:
+        """All that comes before the model's own set-up."""
         self._root_cfg = check_root_cfg(
             self._get_root_cfg(cfg_file_path, _log=self._log)
         )
         self._name = self._root_cfg["root_model_name"]
         self._cfg = self._root_cfg[self._name]
         self._monitor_emit_interval = self._root_cfg["monitor_emit_interval"]
-        self._check_cfg()
+        self._check_before_setup()
         self._setup_loggers(self._log)
-        self._progress = Progress(self._log)
+        self.__progress = Progress(self._log)
         self.log.info("Setting up model '%s' ...", self.name)
         self.log.info("  Class:  %s", type(self).__qualname__)
+        forget_stop_condition()
         if self.ATTACH_SIGNAL_HANDLERS:
+            before = num_attached()
             self._attach_signal_handlers()
+            self.__handlers_attached = num_attached() > before
 
         self._rng = self._setup_rng(
             seed=self.root_cfg["seed"],
@@ -135,10 +159,6 @@ class BaseModel(ModelHooks):
         self._h5file = self._setup_output_file()
         self._h5group = self._setup_output_group()
         self._parse_root_cfg(**self.root_cfg)
-        self._invoke_setup()
-        self.trigger_monitor(force=True)
-        self._flush()
-        self.log.info("Model '%s' is set up.\n", self.name)
 
     # .. Tear-down ............................................................
 
@@ -147,20 +167,20 @@ class BaseModel(ModelHooks):
 
         Calling it again does nothing.
         """
-        if self._closed:
+        if self.__closed:
             return
-        self._closed = True
+        self.__closed = True
         try:
-            self._teardown()
+            self._close_output_file()
         finally:
-            if self._handlers_attached:
+            if self.__handlers_attached:
                 restore_signal_handlers()
 
-    def _teardown(self) -> None:
+    def _close_output_file(self) -> None:
         if self._h5file is not None:
             self._h5file.close()
 
-    def _close_after_error(self) -> None:
+    def __close_after_error(self) -> None:
         """Closes the model, without hiding the error that is the reason."""
         try:
             self.close()
@@ -181,7 +201,7 @@ class BaseModel(ModelHooks):
     def __del__(self) -> None:
         # While the interpreter shuts down, the modules this needs may be gone;
         # by then, close_at_exit() has done the work.
-        if self._closed or sys.is_finalizing():
+        if self.__closed or sys.is_finalizing():
             return
         try:
             self.close()
@@ -249,36 +269,36 @@ class BaseModel(ModelHooks):
             SystemExit: After a handled signal, if :py:attr:`USE_SYS_EXIT`
             RuntimeError: If the model is closed
         """
-        if self._closed:
+        if self.__closed:
             raise RuntimeError(
                 f"The model '{self.name}' is closed and cannot run: make a new one."
             )
         try:
             with observing_signals():
-                exit_code = self._run()
-            self._flush()
+                exit_code = self.__run()
+            self.__flush()
         except BaseException:
-            self._close_after_error()
+            self.__close_after_error()
             raise
         if exit_code and self.USE_SYS_EXIT:
             self.log.info("Now exiting (code: %d) ...", exit_code)
             sys.exit(exit_code)
         return exit_code
 
-    def _run(self) -> int:
+    def __run(self) -> int:
         self._pre_run()
         self._invoke_prolog()
         self.log.info("Commencing model run ...")
 
         # What cannot change during the run is looked up before the loop.
         should_iterate = self.should_iterate
-        pre_iterate = self._hook("_pre_iterate")
+        pre_iterate = self.__hook("_pre_iterate")
         iterate = self._invoke_iterate
         trigger_monitor = self.trigger_monitor
         should_write = self.should_write
-        show_iteration_info = self._hook("show_iteration_info")
+        show_iteration_info = self.__hook("show_iteration_info")
         check_signals = self._check_signals
-        post_iterate = self._hook("_post_iterate")
+        post_iterate = self.__hook("_post_iterate")
 
         while should_iterate():
             if pre_iterate:
@@ -288,7 +308,9 @@ class BaseModel(ModelHooks):
             trigger_monitor()
             if should_write():
                 self._invoke_write_data()
-                self._flush_if_due()
+                self.__unflushed = True
+            if self.__unflushed:
+                self.__flush_if_due()
             if show_iteration_info:
                 show_iteration_info()
             if (exit_code := check_signals()) is not None:
@@ -304,14 +326,11 @@ class BaseModel(ModelHooks):
         self.log.info("Simulation run finished.\n")
         return 0
 
-    def _hook(self, name: str) -> Callable[..., Any] | None:
+    def __hook(self, name: str) -> Callable[..., Any] | None:
         """The hook of that name, or None if calling it has no effect."""
         hook: Callable[..., Any] = getattr(self, name)
-        debugs = self.log.isEnabledFor(logging.DEBUG)
-        idle = getattr(hook, "does_nothing", False) or (
-            getattr(hook, "only_debugs", False) and not debugs
-        )
-        return None if idle else hook
+        debugging = self.log.isEnabledFor(logging.DEBUG)
+        return hook if has_effect(hook, debugging=debugging) else None
 
     @only_debugs
     def show_iteration_info(self) -> None:
@@ -328,14 +347,15 @@ class BaseModel(ModelHooks):
         Args:
             force: Whether to do so in any case
         """
-        t = self._clock()
+        t = self._monotonic_clock()
         if not (force or self._monitor_should_emit(t=t)):
             return
         self._pre_monitor()
-        # A monitor() that updates its argument and forgets to return it is fine.
-        info: dict[str, Any] | None = self.monitor(self._monitor_info)
-        if info is not None:
-            self._monitor_info = info
+        info: Any = self.monitor(self._monitor_info)
+        if isinstance(info, Mapping):
+            self._monitor_info = dict(info)
+        elif info is not None:  # it updated its argument, and forgot to return it
+            self.log.warning("monitor() has to return a dict, but returned %r.", info)
         self._emit_monitor()
         self._last_emit = t
         self._post_monitor()
@@ -347,14 +367,14 @@ class BaseModel(ModelHooks):
             t: The time, on a monotonic clock [s]; by default, now.
         """
         if t is None:
-            t = self._clock()
+            t = self._monotonic_clock()
         return t > self._last_emit + self._monitor_emit_interval
 
     def _emit_monitor(self) -> None:
         """Prints the monitoring information for the frontend."""
         line = format_line(
             self._monitor_info,
-            progress=self._progress.update(self.compute_progress()),
+            progress=self.__progress.update(self.compute_progress()),
             n_iter=self.n_iterations,
             name=self.name,
         )
@@ -364,7 +384,7 @@ class BaseModel(ModelHooks):
 
     def _attach_signal_handlers(self) -> None:
         """Attaches the handlers for stop conditions and interrupts."""
-        self._handlers_attached = attach_signal_handlers()
+        attach_signal_handlers()
 
     def _check_signals(self) -> int | None:
         """Whether a signal says that the run is to stop.
@@ -388,16 +408,18 @@ class BaseModel(ModelHooks):
         cfg: dict[str, Any] = load_cfg_file(cfg_file_path)
         return cfg
 
-    def _check_cfg(self) -> None:
+    def _check_before_setup(self) -> None:
         """Checks, before anything is made, all that can be known by then.
 
-        Where a model replaces the method that uses an entry, what is valid is
-        up to that method.
+        What a model's own methods use or change is up to them.
         """
         if is_ours(self._setup_output_file):
             check_output_path(self.root_cfg)
-        if is_ours(self._invoke_setup):
-            check_parameters(self.setup, self._setup_parameters(), section=self.name)
+        if all(is_ours(getattr(self, name)) for name in _METHODS_BEFORE_SETUP):
+            self.__check_parameters()
+
+    def __check_parameters(self) -> None:
+        check_parameters(self.setup, self._parameters_of_setup(), section=self.name)
 
     def _setup_loggers(self, _log: logging.Logger) -> None:
         """Sets up the model's logger, and the levels of it and the backend's.
@@ -445,22 +467,24 @@ class BaseModel(ModelHooks):
         """
         return (self._h5file if h5file is None else h5file).create_group(self.name)
 
-    def _setup_parameters(self) -> dict[str, Any]:
+    def _parameters_of_setup(self) -> dict[str, Any]:
         """The arguments of ``setup``: the model's configuration."""
         return dict(self.cfg)
 
     def _invoke_setup(self) -> None:
         self.log.info("Invoking model setup ...")
-        self.setup(**self._setup_parameters())
+        self.__check_parameters()
+        self.setup(**self._parameters_of_setup())
         self.log.info("Model setup finished.\n")
         self._setup_finished()
 
-    def _flush_if_due(self) -> None:
-        if self._clock() - self._last_flush >= FLUSH_INTERVAL:
-            self._flush()
+    def __flush_if_due(self) -> None:
+        if self._monotonic_clock() - self.__last_flush >= FLUSH_INTERVAL:
+            self.__flush()
 
-    def _flush(self) -> None:
+    def __flush(self) -> None:
         """Lets the file have all data, and be readable even after a kill."""
         if isinstance(self._h5file, h5py.File) and self._h5file:
             self._h5file.flush()
-        self._last_flush = self._clock()
+        self.__unflushed = False
+        self.__last_flush = self._monotonic_clock()

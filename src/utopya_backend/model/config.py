@@ -11,6 +11,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from ..errors import (
     ConfigError,
     MissingFileError,
@@ -22,6 +24,7 @@ from ..errors import (
     suggest,
 )
 from ..logging import get_level
+from ..timer import format_elapsed
 
 DEFAULTS: dict[str, Any] = {
     "seed": 42,
@@ -29,6 +32,22 @@ DEFAULTS: dict[str, Any] = {
     "log_levels": {"backend": "warning", "model": "info"},
 }
 """Root-level entries that a configuration may lack, with the frontend's values"""
+
+
+ROOT_KEYS = frozenset(
+    {
+        *DEFAULTS,
+        "root_model_name",
+        "output_dir",
+        "output_path",
+        "num_steps",
+        "write_start",
+        "write_every",
+        "seed_numpy_rng",
+        "seed_system_rng",
+    }
+)
+"""All root-level keys that this package or the frontend know"""
 
 
 def check_root_cfg(root_cfg: Any) -> dict[str, Any]:
@@ -50,14 +69,15 @@ def check_root_cfg(root_cfg: Any) -> dict[str, Any]:
             f"A configuration has to be a mapping of keys to values, but is "
             f"{_show(root_cfg)}. Begin it with: root_model_name: <name>"
         )
-    cfg = {**DEFAULTS, **root_cfg}
-    name = _require(cfg, "root_model_name", "the name of the model, e.g. SIR")
-    if not isinstance(name, str) or not name or "/" in name:
+    if odd := [key for key in root_cfg if not isinstance(key, str)]:
         raise ConfigError(
-            f"root_model_name has to be a string without slashes, but is "
-            f"{_show(name)}. Write e.g.: root_model_name: SIR"
+            f"The keys of a configuration have to be strings, but {_show(odd[0])} is "
+            f"not. Write it in quotes: '{odd[0]}'"
         )
-    section = _require(cfg, name, "the section with the parameters of the model")
+    cfg = {**DEFAULTS, **root_cfg}
+    name = _require(root_cfg, "root_model_name", "the name of the model, e.g. SIR")
+    _check_name(name)
+    section = _require(root_cfg, name, "the section with the model's parameters")
     if section is None:
         cfg[name] = {}
     elif not isinstance(section, Mapping):
@@ -67,6 +87,8 @@ def check_root_cfg(root_cfg: Any) -> dict[str, Any]:
         )
     _check_seed(cfg["seed"])
     _check_monitor_emit_interval(cfg["monitor_emit_interval"])
+    for key in ("seed_numpy_rng", "seed_system_rng"):
+        _check_other_seed(key, cfg.get(key))
     cfg["log_levels"] = _check_log_levels(cfg["log_levels"])
     return cfg
 
@@ -89,12 +111,12 @@ def check_output_path(cfg: Mapping[str, Any]) -> str:
         PermissionError: If that cannot be written to
     """
     path = _require(cfg, "output_path", "the path of the HDF5 file to write")
-    if not isinstance(path, str) or not path:
+    if not isinstance(path, (str, os.PathLike)) or not str(path):
         raise ConfigError(
             f"output_path has to be the path of the HDF5 file to write, but is "
             f"{_show(path)}. Write e.g.: output_path: /data/uni0/data.h5"
         )
-    path = os.path.expanduser(path)
+    path = os.path.expanduser(os.fspath(path))
     directory = os.path.dirname(path) or "."
     if os.path.lexists(path):
         raise OutputExistsError(
@@ -137,7 +159,7 @@ def parse_step_number(key: str, value: Any, *, minimum: int) -> int:
     if not is_number or value != value // 1 or not minimum <= value < math.inf:
         raise ConfigError(
             f"{key} has to be a whole number of at least {minimum}, but is "
-            f"{_show(value)}. Write e.g.: {key}: {max(minimum, 1) * 100}"
+            f"{_show(value)}. Write e.g.: {key}: {1 if 'write' in key else 100}"
         )
     return int(value)
 
@@ -195,11 +217,56 @@ def check_parameters(
         if required and name not in parameters
     ]
     if problems:
+        name = getattr(func, "__qualname__", "setup")
         raise ParameterError(
             f"The parameters in section '{section}' of the configuration do not fit. "
-            f"{func.__qualname__}() takes: {', '.join(named) or 'none'}.\n  "
-            + "\n  ".join(problems)
+            f"{name}() takes: {', '.join(named) or 'none'}.\n  " + "\n  ".join(problems)
         )
+
+
+def check_benchmark(cfg: Mapping[str, Any], *, section: str) -> None:
+    """Checks the values of a ``benchmark`` entry.
+
+    Args:
+        cfg: The entry; its keys are known to be valid.
+        section: Where in the configuration it stands
+
+    Raises:
+        ValueError: If a value is not what it has to be
+    """
+    for key in ("enabled", "show_on_exit", "add_to_monitor", "write"):
+        if not isinstance(cfg.get(key, True), bool):
+            raise ConfigError(
+                f"{section}.{key} has to be true or false (in YAML 1.2, yes and no are "
+                f"strings), but is {_show(cfg[key])}."
+            )
+    group_name = cfg.get("group_name", "benchmark")
+    if not isinstance(group_name, str) or not group_name:
+        raise ConfigError(
+            f"{section}.group_name has to be the name of a group, but is "
+            f"{_show(group_name)}. Write e.g.: group_name: benchmark"
+        )
+    if cfg.get("compression", 3) not in range(10):
+        raise ConfigError(
+            f"{section}.compression has to be a gzip level from 0 to 9, but is "
+            f"{_show(cfg['compression'])}."
+        )
+    try:
+        np.dtype(cfg.get("dtype", "float32"))
+    except TypeError:
+        raise ConfigError(
+            f"{section}.dtype has to be a data type of numpy, but is "
+            f"{_show(cfg['dtype'])}. Write e.g.: dtype: float32"
+        ) from None
+    try:
+        format_elapsed(
+            {"x": 1.0}, cfg.get("info_fstr", ""), **cfg.get("info_kwargs") or {}
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise ConfigError(
+            f"{section}.info_fstr, with its info_kwargs, cannot format a time "
+            f"({error!r}). Write e.g.: info_fstr: '{{name}}: {{time_str}}'"
+        ) from None
 
 
 # .. Single entries ...........................................................
@@ -210,6 +277,29 @@ def _check_seed(seed: Any) -> None:
         raise ConfigError(
             f"seed has to be an integer of at least 0, but is {_show(seed)}. "
             "Write e.g.: seed: 42"
+        )
+
+
+def _check_other_seed(key: str, seed: Any) -> None:
+    if seed is None or isinstance(seed, bool):
+        return
+    if not isinstance(seed, numbers.Integral) or not 0 <= int(seed) < 2**32:
+        raise ConfigError(
+            f"{key} has to be true, false or an integer from 0 to 2**32 - 1, but is "
+            f"{_show(seed)}. (In YAML 1.2, yes and no are strings.)"
+        )
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str) or name in ("", ".", "..") or "/" in name:
+        raise ConfigError(
+            f"root_model_name has to be a string without slashes, but is "
+            f"{_show(name)}. Write e.g.: root_model_name: SIR"
+        )
+    if name in ROOT_KEYS:
+        raise ConfigError(
+            f"A model cannot be called '{name}', since that key of the configuration "
+            "means something else: give it another root_model_name."
         )
 
 
@@ -240,13 +330,14 @@ def _check_log_levels(value: Any) -> dict[str, Any]:
 
 
 def _require(cfg: Mapping[str, Any], key: str, meaning: str) -> Any:
-    if key not in cfg:
-        names = [name for name in cfg if isinstance(name, str)]
-        raise MissingKeyError(
-            f"The configuration lacks the key '{key}': {meaning}. It has: "
-            f"{', '.join(map(repr, cfg))}.{suggest(key, names)}"
-        )
-    return cfg[key]
+    if key in cfg:
+        return cfg[key]
+    names = [str(name) for name in cfg if name not in DEFAULTS]
+    similar = suggest(key, names, sentence=" Is '{}' meant to be that?")
+    raise MissingKeyError(
+        f"The configuration lacks the key '{key}': {meaning}. It has: "
+        f"{', '.join(names) or 'nothing'}.{similar}"
+    )
 
 
 def _show(value: Any) -> str:

@@ -6,25 +6,37 @@ from typing import Any, TypeVar
 
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
 
+# Functions, not marks on them: functools.wraps and mocks would copy a mark.
+_idle_hooks: set[Any] = set()
+_debug_hooks: set[Any] = set()
+
 
 def does_nothing(hook: _Hook) -> _Hook:
-    """Marks the default of a hook as one that the run loop need not call.
-
-    A method that overrides it does not have the mark.
-    """
-    hook.__dict__["does_nothing"] = True
+    """Declares the default of a hook to be one that the loop need not call."""
+    _idle_hooks.add(hook)
     return hook
 
 
 def only_debugs(hook: _Hook) -> _Hook:
-    """Marks a hook that has no effect unless debug messages are shown."""
-    hook.__dict__["only_debugs"] = True
+    """Declares that a hook has no effect unless debug messages are shown."""
+    _debug_hooks.add(hook)
     return hook
+
+
+def has_effect(hook: Callable[..., Any], *, debugging: bool) -> bool:
+    """Whether a hook does anything: the default ones do not.
+
+    Args:
+        hook: The hook, as an attribute of the model
+        debugging: Whether debug messages are shown
+    """
+    func = getattr(hook, "__func__", None)  # a function set by hand is no method
+    return func not in _idle_hooks and (debugging or func not in _debug_hooks)
 
 
 def is_ours(method: Callable[..., Any]) -> bool:
     """Whether a method is this package's own, rather than a model's."""
-    return getattr(method, "__module__", "").startswith("utopya_backend.")
+    return str(getattr(method, "__module__", "")).startswith("utopya_backend.")
 
 
 class ModelHooks(abc.ABC):
@@ -75,7 +87,8 @@ class ModelHooks(abc.ABC):
         Returns:
             The updated information: numbers, strings, booleans, small arrays
             and lists, nested mappings. None and what else YAML cannot
-            represent is left out.
+            represent is left out, and lists and arrays of more than 100
+            elements.
         """
         return monitor_info
 

@@ -6,7 +6,14 @@ from typing import Any
 
 import h5py
 
-from ..io.labels import Coordinates, check_coords, write_coords, write_labels
+from ..io.labels import (
+    Coordinates,
+    check_coords,
+    check_dims,
+    check_sizes,
+    write_coords,
+    write_labels,
+)
 from .base import BaseModel
 from .config import parse_steps
 from .hooks import is_ours, only_debugs
@@ -86,8 +93,8 @@ class StepwiseModel(BaseModel):
 
     # .. Additions to the base class ..........................................
 
-    def _check_cfg(self) -> None:
-        super()._check_cfg()
+    def _check_before_setup(self) -> None:
+        super()._check_before_setup()
         if is_ours(self._parse_root_cfg):
             parse_steps(self.root_cfg)
 
@@ -103,6 +110,12 @@ class StepwiseModel(BaseModel):
         times = range(*self._write_start_stop_step)
         self.log.info("  Steps:   %d", self.num_steps)
         self.log.info("  Writes:  %d, at %s", len(times), times)
+        if not times:
+            self.log.warning(
+                "No data will be written: write_start is %d, the last step %d.",
+                self.write_start,
+                self.num_steps,
+            )
 
     def _setup_finished(self) -> None:
         """Writes the initial state."""
@@ -156,8 +169,10 @@ class StepwiseModel(BaseModel):
                 float64.
 
         Raises:
-            ValueError: On coordinates of a dimension that there is not, or if
-                their number is not the size of the dimension.
+            TypeError: If ``extra_dims`` is no sequence of strings
+            ValueError: If a dimension has the name of another one; on
+                coordinates of a dimension that there is not; or if their
+                number is not the size of the dimension.
 
         Example:
             A dataset of shape ``[time, age]``::
@@ -169,13 +184,17 @@ class StepwiseModel(BaseModel):
                     coords={"age": ["child", "adult", "senior"]},
                 )
         """
+        check_dims(extra_dims)
+        check_dims(["time", *extra_dims])
         all_sizes = {dim: sizes.get(dim) for dim in extra_dims}
+        check_sizes(sizes, all_sizes)
         check_coords(coords, all_sizes)
         times = self._times_of_coming_writes()
         dset = self.h5group.create_dataset(
             name,
             shape=(0, *(size or 0 for size in all_sizes.values())),
-            maxshape=(len(times), *all_sizes.values()),
+            # A dataset that is made after the last write can still be written to.
+            maxshape=(len(times) or None, *all_sizes.values()),
             chunks=True,
             compression=compression,
             **{"dtype": "float64", **dset_kwargs},

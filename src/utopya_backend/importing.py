@@ -1,0 +1,141 @@
+"""Importing a package from its directory, whatever else has the same name."""
+
+import importlib
+import importlib.util
+import os
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+
+def import_from(mod_dir: str, name: str) -> ModuleType:
+    """Imports a package.
+
+    Args:
+        mod_dir: Its directory, an absolute path without symbolic links
+        name: Its name; each dot stands for one directory level
+
+    Returns:
+        The package. If its name, or the first part of it, belongs to another
+        one already, it gets a name that no other has.
+
+    Raises:
+        ImportError: If ``mod_dir`` is no package of that name
+    """
+    if name.rpartition(".")[2] != os.path.basename(mod_dir):
+        raise ImportError("the name does not end with that of the directory")
+    if not os.path.isfile(os.path.join(mod_dir, "__init__.py")):
+        raise ImportError("there is no __init__.py")
+    importlib.invalidate_caches()  # the files may have been written just now
+
+    top, _, rest = name.partition(".")
+    top_dir = mod_dir
+    for _ in range(name.count(".")):
+        top_dir = os.path.dirname(top_dir)
+    if top not in sys.modules or _is_from(sys.modules[top], top_dir):
+        return _import_by_name(name, mod_dir, os.path.dirname(top_dir))
+    alias = f"{top}_{zlib.crc32(top_dir.encode()):08x}"
+    with _name_lent(top, to=alias):
+        package = _import_by_path(alias, top_dir)
+        return importlib.import_module(f"{alias}.{rest}") if rest else package
+
+
+def _is_from(module: ModuleType, directory: str) -> bool:
+    paths = vars(module).get("__path__", ())
+    return any(os.path.realpath(path) == directory for path in paths)
+
+
+def _import_by_name(name: str, mod_dir: str, root: str) -> ModuleType:
+    sys.path.insert(0, root)
+    try:
+        module = importlib.import_module(name)
+    finally:
+        sys.path.remove(root)  # the package may have made other changes
+    if not _is_from(module, mod_dir):
+        raise ImportError(f"'{name}' is the name of {module}")
+    return module
+
+
+def _import_by_path(name: str, directory: str) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    init = os.path.join(directory, "__init__.py")
+    if not os.path.isfile(init):  # a directory of packages
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = [directory]
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        return module
+    found = importlib.util.spec_from_file_location(
+        name, init, submodule_search_locations=[directory]
+    )
+    assert found is not None  # it ends with .py, which has a loader
+    assert found.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(found)
+    try:
+        found.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+# .. A package that imports its own modules by its usual name .................
+
+
+@contextmanager
+def _name_lent(name: str, *, to: str) -> Iterator[None]:
+    """Lets ``import <name>.model`` find the modules of another package.
+
+    Args:
+        name: A name that is taken
+        to: The name of the package that may use it in the meantime
+    """
+
+    def take_out() -> dict[str, ModuleType]:
+        names = [key for key in sys.modules if f"{key}.".startswith(f"{name}.")]
+        return {key: sys.modules.pop(key) for key in names}
+
+    owner = take_out()
+    finder = _AliasFinder(name, to)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        take_out()
+        sys.modules.update(owner)
+
+
+class _AliasFinder:
+    """Finds the modules of one package under the name of another one."""
+
+    def __init__(self, name: str, alias: str) -> None:
+        self.name = name
+        self.alias = alias
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: object = None
+    ) -> ModuleSpec | None:
+        if not f"{fullname}.".startswith(f"{self.name}."):
+            return None
+        module = importlib.import_module(self.alias + fullname.removeprefix(self.name))
+        loader: Any = _AliasLoader(module)
+        return ModuleSpec(fullname, loader)
+
+
+class _AliasLoader:
+    """Gives a module that is there already a second name."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+        self.spec = module.__spec__
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self.module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self.spec  # which the import system has replaced
