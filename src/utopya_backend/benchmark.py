@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import h5py
-import numpy as np
 
 from .errors import ConfigError
 from .io.labels import write_coords, write_labels
+from .io.timers import fit_labels, label_rows
 from .model.config import check_benchmark, check_parameters
 from .model.step import StepwiseModel
 from .timer import Timer as Timer
@@ -210,20 +210,19 @@ class ModelBenchmarkMixin(_Base):
             ) from None
 
     def start_timer(self, name: str) -> None:
-        """Starts a timer.
+        """Starts a timer; see :py:meth:`.Timer.start`.
 
         Args:
             name: The name of the timer
 
         Raises:
             ValueError: If there is no such timer
-            RuntimeError: If it is finished
         """
         if self.__enabled:
             self._get_timer(name).start()
 
     def pause_timer(self, name: str) -> float | Any:
-        """Pauses a timer.
+        """Pauses a timer; see :py:meth:`.Timer.pause`.
 
         Args:
             name: The name of the timer
@@ -233,27 +232,25 @@ class ModelBenchmarkMixin(_Base):
 
         Raises:
             ValueError: If there is no such timer
-            RuntimeError: If it is finished or not running
         """
         if not self.__enabled:
             return self._TIMER_FALLBACK_RV
         return self._get_timer(name).pause()
 
     def unpause_timer(self, name: str) -> None:
-        """Continues, or starts, a cumulative timer.
+        """Continues, or starts, a timer; see :py:meth:`.Timer.unpause`.
 
         Args:
             name: The name of the timer
 
         Raises:
             ValueError: If there is no such timer
-            RuntimeError: If it is finished, or a one-shot timer
         """
         if self.__enabled:
             self._get_timer(name).unpause()
 
     def stop_timer(self, name: str) -> float | Any:
-        """Stops a timer for good.
+        """Stops a timer for good; see :py:meth:`.Timer.stop`.
 
         Args:
             name: The name of the timer
@@ -263,7 +260,6 @@ class ModelBenchmarkMixin(_Base):
 
         Raises:
             ValueError: If there is no such timer
-            RuntimeError: If it is finished already
         """
         if not self.__enabled:
             return self._TIMER_FALLBACK_RV
@@ -332,7 +328,7 @@ class ModelBenchmarkMixin(_Base):
         elapsed = self.elapsed
         if self._dset_total is None:
             self._dset_total = self._create_dset("total", (len(elapsed),), ["label"])
-        self._fit_labels(self._dset_total, list(elapsed))
+        fit_labels(self._dset_total, list(elapsed))
         self._dset_total[:] = list(elapsed.values())
 
     def _write_dset_cumulative(self) -> None:
@@ -350,7 +346,7 @@ class ModelBenchmarkMixin(_Base):
                 mode, args = "trivial", []
             write_coords(self._dset_cumulative, "n_iterations", mode=mode, args=args)
         dset = self._dset_cumulative
-        self._fit_labels(dset, list(elapsed))
+        fit_labels(dset, list(elapsed))
         dset.resize(dset.shape[0] + 1, axis=0)
         dset[-1, :] = list(elapsed.values())
         label = self.time if isinstance(self, StepwiseModel) else self.n_iterations
@@ -370,22 +366,6 @@ class ModelBenchmarkMixin(_Base):
         )
         write_labels(dset, dims, {})
         return dset
-
-    def _fit_labels(self, dset: h5py.Dataset, names: list[str]) -> None:
-        """Makes room for timers that were added since the last time."""
-        if "coords__label" not in dset.attrs or dset.shape[-1] != len(names):
-            dset.resize(len(names), axis=len(dset.shape) - 1)
-            write_coords(dset, "label", mode="values", args=names)
-
-    def _label_dset_cumulative(self) -> None:
-        """Labels each row with the time at which it was taken."""
-        times = np.array(self._dset_cumulative_invocation_times)
-        steps = np.diff(times)
-        if len(steps) > 0 and steps[0] > 0 and (steps == steps[0]).all():
-            mode, args = "start_and_step", np.array([times[0], steps[0]])
-        else:
-            mode, args = "values", times
-        write_coords(self._dset_cumulative, "n_iterations", mode=mode, args=args)
 
     # .. Inserted into the life cycle of the model ............................
 
@@ -415,7 +395,7 @@ class ModelBenchmarkMixin(_Base):
                 timer.stop()
         self._write_dset_total()
         if self._dset_cumulative is not None:
-            self._label_dset_cumulative()
+            label_rows(self._dset_cumulative, self._dset_cumulative_invocation_times)
         if self._show_on_exit:
             self.log.info(
                 "Elapsed times for parts of this simulation:\n\n%s\n", self.elapsed_info

@@ -14,12 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import h5py
 
 from ..errors import UserError, hide_traceback_of_user_errors
-from ..logging import backend_logger, get_level
+from ..logging import backend_logger
 from ..monitor import Progress, format_line
 from ..signal import (
     SIGNAL_INFO,
@@ -31,14 +31,10 @@ from ..signal import (
     observing_signals,
     restore_signal_handlers,
 )
-from ..tools import load_cfg_file
 from .config import check_output_path, check_parameters, check_root_cfg
 from .exit import close_at_exit
-from .hooks import ModelHooks, has_effect, is_ours, only_debugs
-from .rng import make_rng
-
-if TYPE_CHECKING:
-    import numpy as np
+from .hooks import has_effect, is_ours, only_debugs
+from .parts import ModelParts
 
 FLUSH_INTERVAL = 1.0
 """How much time lies at least between two flushes of the output file [s]"""
@@ -55,7 +51,7 @@ _METHODS_BEFORE_SETUP = (
 """What may change the parameters of a model before they get to its setup"""
 
 
-class BaseModel(ModelHooks):
+class BaseModel(ModelParts):
     """Base class for simulation models.
 
     A subclass implements ``setup``, ``should_iterate``, ``iterate``,
@@ -99,11 +95,8 @@ class BaseModel(ModelHooks):
             UserError: If the configuration is not what it has to be. This is
                 noticed before an output file is made.
         """
+        super().__init__(log=_log if _log is not None else backend_logger)
         self.__closed = False
-        self._root_cfg: dict[str, Any] = {}
-        self._name = ""
-        self._cfg: dict[str, Any] = {}
-        self._log = _log if _log is not None else backend_logger
         self._signal_info: SignalInfo = SIGNAL_INFO
         self.__handlers_attached = False
         self._monitor_info: dict[str, Any] = {}
@@ -113,8 +106,6 @@ class BaseModel(ModelHooks):
         self.__unflushed = False
         self.__last_flush = -math.inf
         self._n_iterations = 0
-        self._h5file: Any = None
-        self._h5group: Any = None
         close_at_exit(self)
 
         try:
@@ -207,38 +198,6 @@ class BaseModel(ModelHooks):
             self.close()
         except Exception:
             self._log.exception("Could not tear down the model '%s':", self._name)
-
-    # .. Properties ...........................................................
-
-    @property
-    def name(self) -> str:
-        """The name of this model instance, ``root_model_name``."""
-        return self._name
-
-    @property
-    def log(self) -> logging.Logger:
-        """The model's logger."""
-        return self._log
-
-    @property
-    def rng(self) -> np.random.Generator:
-        """The shared random number generator."""
-        return self._rng
-
-    @property
-    def h5group(self) -> h5py.Group:
-        """The HDF5 group this model should write to."""
-        return self._h5group
-
-    @property
-    def root_cfg(self) -> dict[str, Any]:
-        """The configuration of the whole universe, with all defaults."""
-        return self._root_cfg
-
-    @property
-    def cfg(self) -> dict[str, Any]:
-        """The configuration of the model, ``root_cfg[name]``."""
-        return self._cfg
 
     @property
     def n_iterations(self) -> int:
@@ -400,14 +359,6 @@ class BaseModel(ModelHooks):
 
     # .. Parts of the set-up ..................................................
 
-    def _get_root_cfg(
-        self, cfg_file_path: str, *, _log: logging.Logger
-    ) -> dict[str, Any]:
-        """Loads the configuration of the universe."""
-        _log.info("Loading configuration file ...\n  %s", cfg_file_path)
-        cfg: dict[str, Any] = load_cfg_file(cfg_file_path)
-        return cfg
-
     def _check_before_setup(self) -> None:
         """Checks, before anything is made, all that can be known by then.
 
@@ -420,52 +371,6 @@ class BaseModel(ModelHooks):
 
     def __check_parameters(self) -> None:
         check_parameters(self.setup, self._parameters_of_setup(), section=self.name)
-
-    def _setup_loggers(self, _log: logging.Logger) -> None:
-        """Sets up the model's logger, and the levels of it and the backend's.
-
-        Args:
-            _log: The logger of which the model's is made a child
-        """
-        levels = self.root_cfg["log_levels"]
-        self._log = _log.getChild(self.name)
-        self._log.setLevel(get_level(levels["model"]))
-        backend_logger.setLevel(get_level(levels["backend"]))
-
-    def _setup_rng(
-        self,
-        *,
-        seed: int,
-        seed_numpy_rng: bool | int | None = None,
-        seed_system_rng: bool | int | None = None,
-        **rng_kwargs: Any,
-    ) -> np.random.Generator:
-        """Sets up the random number generators, by :py:func:`.make_rng`."""
-        self.log.info("Creating the random number generator (seed: %s) ...", seed)
-        return make_rng(
-            seed,
-            seed_numpy_rng=seed_numpy_rng,
-            seed_system_rng=seed_system_rng,
-            **rng_kwargs,
-        )
-
-    def _setup_output_file(self) -> h5py.File:
-        """Creates the output file, which must not exist.
-
-        A model that writes its output in another way can override this and
-        :py:meth:`_setup_output_group`.
-        """
-        path = check_output_path(self.root_cfg)
-        self.log.info("Creating HDF5 output file at:\n  %s", path)
-        return h5py.File(path, mode="x")
-
-    def _setup_output_group(self, h5file: h5py.File | None = None) -> h5py.Group:
-        """Creates the group that this model's output is written to.
-
-        Args:
-            h5file: Where to create it; by default, in the output file
-        """
-        return (self._h5file if h5file is None else h5file).create_group(self.name)
 
     def _parameters_of_setup(self) -> dict[str, Any]:
         """The arguments of ``setup``: the model's configuration."""

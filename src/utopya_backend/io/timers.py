@@ -1,0 +1,36 @@
+"""Labels of datasets that hold elapsed times, one column for each timer."""
+
+from collections.abc import Sequence
+
+import h5py
+import numpy as np
+
+from .labels import write_coords
+
+
+def fit_labels(dset: h5py.Dataset, names: Sequence[str]) -> None:
+    """Makes room for timers that were added since the last time.
+
+    Args:
+        dset: The dataset; its last dimension is the ``label``.
+        names: The names of all timers that there are now
+    """
+    if "coords__label" not in dset.attrs or dset.shape[-1] != len(names):
+        dset.resize(len(names), axis=len(dset.shape) - 1)
+        write_coords(dset, "label", mode="values", args=names)
+
+
+def label_rows(dset: h5py.Dataset, times: Sequence[int]) -> None:
+    """Labels each row with the time at which it was taken.
+
+    Args:
+        dset: The dataset; its first dimension is ``n_iterations``.
+        times: The times, one for each row
+    """
+    values = np.array(times)
+    steps = np.diff(values)
+    if len(steps) > 0 and steps[0] > 0 and (steps == steps[0]).all():
+        mode, args = "start_and_step", np.array([values[0], steps[0]])
+    else:
+        mode, args = "values", values
+    write_coords(dset, "n_iterations", mode=mode, args=args)

@@ -1,0 +1,125 @@
+"""What a model has: configuration, logger, random numbers, output."""
+
+from __future__ import annotations  # numpy.random is imported on first use
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import h5py
+
+from ..logging import backend_logger, get_level
+from ..tools import load_cfg_file
+from .config import check_output_path
+from .hooks import ModelHooks
+from .rng import make_rng
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class ModelParts(ModelHooks):
+    """The parts of a model, and the methods that make them.
+
+    A model may override such a method to have a part made in another way.
+    """
+
+    _rng: np.random.Generator
+
+    def __init__(self, *, log: logging.Logger) -> None:
+        """Begins with empty parts.
+
+        Args:
+            log: Where to log until the model has a logger of its own
+        """
+        self._root_cfg: dict[str, Any] = {}
+        self._name = ""
+        self._cfg: dict[str, Any] = {}
+        self._log = log
+        self._h5file: Any = None
+        self._h5group: Any = None
+
+    @property
+    def name(self) -> str:
+        """The name of this model instance, ``root_model_name``."""
+        return self._name
+
+    @property
+    def log(self) -> logging.Logger:
+        """The model's logger."""
+        return self._log
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The shared random number generator."""
+        return self._rng
+
+    @property
+    def h5group(self) -> h5py.Group:
+        """The HDF5 group this model should write to."""
+        return self._h5group
+
+    @property
+    def root_cfg(self) -> dict[str, Any]:
+        """The configuration of the whole universe, with all defaults."""
+        return self._root_cfg
+
+    @property
+    def cfg(self) -> dict[str, Any]:
+        """The configuration of the model, ``root_cfg[name]``."""
+        return self._cfg
+
+    # .. How they are made ....................................................
+
+    def _get_root_cfg(
+        self, cfg_file_path: str, *, _log: logging.Logger
+    ) -> dict[str, Any]:
+        """Loads the configuration of the universe."""
+        _log.info("Loading configuration file ...\n  %s", cfg_file_path)
+        cfg: dict[str, Any] = load_cfg_file(cfg_file_path)
+        return cfg
+
+    def _setup_loggers(self, _log: logging.Logger) -> None:
+        """Sets up the model's logger, and the levels of it and the backend's.
+
+        Args:
+            _log: The logger of which the model's is made a child
+        """
+        levels = self.root_cfg["log_levels"]
+        self._log = _log.getChild(self.name)
+        self._log.setLevel(get_level(levels["model"]))
+        backend_logger.setLevel(get_level(levels["backend"]))
+
+    def _setup_rng(
+        self,
+        *,
+        seed: int,
+        seed_numpy_rng: bool | int | None = None,
+        seed_system_rng: bool | int | None = None,
+        **rng_kwargs: Any,
+    ) -> np.random.Generator:
+        """Sets up the random number generators, by :py:func:`.make_rng`."""
+        self.log.info("Creating the random number generator (seed: %s) ...", seed)
+        return make_rng(
+            seed,
+            seed_numpy_rng=seed_numpy_rng,
+            seed_system_rng=seed_system_rng,
+            **rng_kwargs,
+        )
+
+    def _setup_output_file(self) -> h5py.File:
+        """Creates the output file, which must not exist.
+
+        A model that writes its output in another way can override this and
+        :py:meth:`_setup_output_group`.
+        """
+        path = check_output_path(self.root_cfg)
+        self.log.info("Creating HDF5 output file at:\n  %s", path)
+        return h5py.File(path, mode="x")
+
+    def _setup_output_group(self, h5file: h5py.File | None = None) -> h5py.Group:
+        """Creates the group that this model's output is written to.
+
+        Args:
+            h5file: Where to create it; by default, in the output file
+        """
+        return (self._h5file if h5file is None else h5file).create_group(self.name)
