@@ -13,7 +13,7 @@ import pytest
 from utopya_backend import StepwiseModel, yaml
 from utopya_backend.signal import SIGNAL_INFO
 
-HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 @pytest.fixture(autouse=True)

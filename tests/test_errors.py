@@ -11,6 +11,7 @@ BUILTINS = {
     errors.ParameterError: TypeError,
     errors.MissingFileError: FileNotFoundError,
     errors.UnreadableFileError: OSError,
+    errors.JournalError: ValueError,
     errors.OutputExistsError: FileExistsError,
     errors.OutputPermissionError: PermissionError,
     errors.OutputDirectoryError: OSError,

@@ -23,22 +23,22 @@ from utopya_backend import (
     import_package_from_dir,
     load_cfg_file,
 )
+from utopya_backend.io import recover
 from utopya_backend.signal import SIG_STOPCOND, SIGNAL_INFO
 
 KILLED = """
-import os, signal, sys
+import os, signal, sys, h5py
 from utopya_backend import StepwiseModel
-from utopya_backend.model import base
-
-base.FLUSH_INTERVAL = 0
 
 class M(StepwiseModel):
     def setup(self):
         self.dset = self.create_ts_dset("x")
 
     def perform_step(self):
-        if self.time == 20:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.time % 100 == 0:
+            with h5py.File(self.root_cfg["output_path"]) as file:
+                if file["M/x"].shape[0] > 1000:
+                    os.kill(os.getpid(), signal.SIGKILL)
 
     def write_data(self):
         self.dset.resize(self.dset.shape[0] + 1, axis=0)
@@ -49,11 +49,14 @@ M(cfg_file_path=sys.argv[1]).run()
 
 
 def test_1_a_killed_run_leaves_its_data(write_cfg, tmp_path):
-    cfg_file = write_cfg(num_steps=100)
+    cfg_file = write_cfg(num_steps=10_000_000, output={"commit_interval": 0})
     process = subprocess.run([sys.executable, "-c", KILLED, cfg_file])
     assert process.returncode == -signal.SIGKILL
+    recover(str(tmp_path / "data.h5"))
     with h5py.File(tmp_path / "data.h5") as file:
-        assert file["M/x"][:].tolist() == list(range(21))
+        rows = file["M/x"][:]
+    assert len(rows) > 1000
+    assert rows.tolist() == list(range(len(rows)))
 
 
 def test_2_no_signal_handlers_and_other_threads(write_cfg, tmp_path, walk):

@@ -28,7 +28,9 @@ def send(signum):
     os.kill(os.getpid(), signum)
 
 
-@pytest.mark.parametrize("signum", [SIG_STOPCOND, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "signum", [SIG_STOPCOND, signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+)
 def test_a_signal_is_noted(handlers, signum):
     send(signum)
     assert SIGNAL_INFO["got_signal"] is True
@@ -47,6 +49,15 @@ def test_some_signals_only():
     assert signal.getsignal(SIG_STOPCOND) is signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) is _handle_signal
     restore_signal_handlers()
+
+
+def test_hangup_that_is_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    attach_signal_handlers()
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    restore_signal_handlers()
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    signal.signal(signal.SIGHUP, before)
 
 
 def test_handlers_are_shared():

@@ -42,6 +42,10 @@ class UnreadableFileError(UserError, OSError):
     """A file that was named cannot be read."""
 
 
+class JournalError(UserError, ValueError):
+    """The journal of an output file does not belong to it."""
+
+
 class OutputExistsError(UserError, FileExistsError):
     """An output file already exists: it is never overwritten."""
 

@@ -86,8 +86,9 @@ def attach_signal_handlers(
     Args:
         for_stop_conds: Whether to handle :py:data:`SIG_STOPCOND`, which says
             that a stop condition was fulfilled.
-        for_interrupts: Whether to handle the interrupts ``SIGINT`` (Ctrl-C)
-            and ``SIGTERM``.
+        for_interrupts: Whether to handle the interrupts ``SIGINT`` (Ctrl-C),
+            ``SIGTERM``, and ``SIGHUP`` (the terminal was closed) unless that
+            is ignored, as by ``nohup``.
 
     Returns:
         Whether they were attached, that is, whether this is the main thread
@@ -98,7 +99,7 @@ def attach_signal_handlers(
         return False
     signals = [SIG_STOPCOND] if for_stop_conds else []
     if for_interrupts:
-        signals += [signal.SIGINT, signal.SIGTERM]
+        signals += [signal.SIGINT, signal.SIGTERM, *_hangup()]
     for signum in signals:
         previous = signal.signal(signum, _handle_signal)
         if previous is not _handle_signal:
@@ -129,6 +130,13 @@ def restore_signal_handlers() -> None:
         reset_signal_info()
 
 
+def _hangup() -> list[signal.Signals]:
+    if not hasattr(signal, "SIGHUP"):  # on Windows
+        return []
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [] if ignored else [signal.SIGHUP]
+
+
 def num_attached() -> int:
     """How often handlers were attached and not yet given back."""
     return _num_attached
@@ -156,7 +164,7 @@ def describe_signal(signum: int) -> str:
     """
     if signum == SIG_STOPCOND:
         return "A stop condition was fulfilled."
-    if signum in (signal.SIGINT, signal.SIGTERM):
+    if signum in (signal.SIGINT, signal.SIGTERM, *_hangup()):
         return "Was told to stop."
     return f"Got an unexpected signal: {signum}. Stopping ..."
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from utopya_backend import BaseModel, StepwiseModel, load_cfg_file
-from utopya_backend.model import base
+from utopya_backend.io import OutputFile
 from utopya_backend.signal import SIG_STOPCOND, SIGNAL_INFO, attach_signal_handlers
 from utopya_backend.yaml import load
 
@@ -662,32 +662,65 @@ def test_json_configuration(tmp_path):
 # .. Flushing .................................................................
 
 
-def test_data_is_flushed_when_due(make, clock, monkeypatch):
-    class Flushed(Counter):
+@pytest.mark.parametrize("output", [None, {"commit_interval": 3}, {"driver": "native"}])
+def test_data_is_committed_when_due(make, clock, tmp_path, monkeypatch, output):
+    commits = []
+
+    class Noting(Counter):
         _monotonic_clock = clock
-        iterations = 0
 
         def iterate(self):
             super().iterate()
-            Flushed.iterations += 1
             clock.now += 0.5
 
-        def should_write(self):
-            return self.n_iterations in (1, 2, 3, 7)
+        def write_data(self):
+            self.h5group.attrs["written"] = self.n_iterations
 
-    flushed = []
-    flush = h5py.File.flush
+    def note(method):
+        def noted(file):
+            if (done := method(file)) is not False:
+                commits.append(file["M"].attrs.get("written") if "M" in file else None)
+            return done
 
-    def note_and_flush(file):
-        flushed.append(Flushed.iterations)
-        flush(file)
+        return noted
 
-    monkeypatch.setattr(h5py.File, "flush", note_and_flush)
-    make(Flushed, M={"limit": 10}).run()
-    # After setup; one second after that; one second later, as something was written
-    # then; at the next write; at the end. Each at most 1 s after a write.
-    assert flushed == [0, 2, 4, 7, 10]
-    assert base.FLUSH_INTERVAL == 1.0
+    for cls, name in (
+        (OutputFile, "commit"), (OutputFile, "commit_if_due"), (h5py.File, "flush"),
+    ):  # fmt: skip
+        if (cls is OutputFile) == (output is None or "driver" not in output):
+            monkeypatch.setattr(cls, name, note(getattr(cls, name)))
+    model = make(Noting, M={"limit": 10}, output=output)
+    model.run()
+    if output and "driver" in output:
+        assert type(model._h5file) is h5py.File
+        assert commits == [None, 2, 4, 6, 8, 10, 10]
+    elif output:
+        assert commits == [None, None, 6, 10]
+    else:
+        assert commits == [None, None, 2, 4, 6, 8, 10, 10]
+
+
+@pytest.mark.parametrize(
+    ("output", "text"),
+    [
+        (3, "output has to be a mapping"),
+        ({"interval": 3}, "no key 'interval' in the section 'output'.*Did you mean"),
+        ({"driver": "x"}, "output.driver has to be transactional or native"),
+        ({"fsync": "no"}, "output.fsync has to be true or false"),
+        ({"commit_interval": -1}, "output.commit_interval has to be a number of sec"),
+    ],
+)
+def test_mistakes_in_the_output_entry(make, tmp_path, output, text):
+    with pytest.raises(ValueError, match=text):
+        make(Counter, output=output)
+    assert not (tmp_path / "data.h5").exists()
+
+
+def test_leftover_journal(make, tmp_path):
+    (tmp_path / "data.h5.wal").write_text("precious")
+    with pytest.raises(FileExistsError, match=r"data\.h5\.wal exists already"):
+        make(Counter)
+    assert not (tmp_path / "data.h5").exists()
 
 
 def test_two_models_at_once(make, tmp_path):

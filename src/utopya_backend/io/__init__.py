@@ -2,5 +2,8 @@
 
 from .labels import write_coords as write_coords
 from .labels import write_labels as write_labels
+from .output import OutputFile as OutputFile
+from .storage import Recovery as Recovery
+from .storage import recover as recover
 
-__all__ = ["write_coords", "write_labels"]
+__all__ = ["OutputFile", "Recovery", "recover", "write_coords", "write_labels"]

@@ -11,14 +11,15 @@ import logging
 import math
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import h5py
 
+from ..closing import close_at_exit
 from ..errors import UserError, hide_traceback_of_user_errors
+from ..io.output import COMMIT_INTERVAL, OutputFile
 from ..logging import backend_logger
 from ..monitor import Progress, format_line
 from ..signal import (
@@ -32,12 +33,8 @@ from ..signal import (
     restore_signal_handlers,
 )
 from .config import check_output_path, check_parameters, check_root_cfg
-from .exit import close_at_exit
 from .hooks import has_effect, is_ours, only_debugs
 from .parts import ModelParts
-
-FLUSH_INTERVAL = 1.0
-"""How much time lies at least between two flushes of the output file [s]"""
 
 _METHODS_BEFORE_SETUP = (
     "_setup_loggers",
@@ -73,7 +70,6 @@ class BaseModel(ModelParts):
     """Whether a handled signal ends the program. If false, :py:meth:`run`
     returns the exit code instead."""
 
-    _monotonic_clock: Callable[[], float] = staticmethod(time.monotonic)
     # Until __init__ has begun, there is nothing to tear down. As this, all that a
     # subclass need not know is private to this class: its attributes are its own.
     __closed: bool = True
@@ -103,8 +99,7 @@ class BaseModel(ModelParts):
         self._monitor_emit_interval = 0.0
         self._last_emit = -math.inf
         self.__progress = Progress(self._log)
-        self.__unflushed = False
-        self.__last_flush = -math.inf
+        self.__next_flush = -math.inf
         self._n_iterations = 0
         close_at_exit(self)
 
@@ -117,7 +112,7 @@ class BaseModel(ModelParts):
             self._cfg = self.root_cfg[self.name]  # a hook may have replaced it
             self._invoke_setup()
             self.trigger_monitor(force=True)
-            self.__flush()
+            self.__commit()
         except BaseException:
             self.__close_after_error()
             raise
@@ -214,6 +209,7 @@ class BaseModel(ModelParts):
             prolog
             while should_iterate():
                 iterate; count; report if due; write_data if should_write()
+                commit if due
                 a stop signal?  -> epilog(finished_run=False), exit 128 + signum
             epilog(finished_run=True); last report
 
@@ -235,7 +231,7 @@ class BaseModel(ModelParts):
         try:
             with observing_signals():
                 exit_code = self.__run()
-            self.__flush()
+            self.__commit()
         except BaseException:
             self.__close_after_error()
             raise
@@ -267,9 +263,7 @@ class BaseModel(ModelParts):
             trigger_monitor()
             if should_write():
                 self._invoke_write_data()
-                self.__unflushed = True
-            if self.__unflushed:
-                self.__flush_if_due()
+            self.__commit_if_due()
             if show_iteration_info:
                 show_iteration_info()
             if (exit_code := check_signals()) is not None:
@@ -383,13 +377,16 @@ class BaseModel(ModelParts):
         self.log.info("Model setup finished.\n")
         self._setup_finished()
 
-    def __flush_if_due(self) -> None:
-        if self._monotonic_clock() - self.__last_flush >= FLUSH_INTERVAL:
-            self.__flush()
+    def __commit_if_due(self) -> None:
+        if isinstance(self._h5file, OutputFile):
+            self._h5file.commit_if_due()
+        elif self._monotonic_clock() >= self.__next_flush:
+            self.__commit()
 
-    def __flush(self) -> None:
-        """Lets the file have all data, and be readable even after a kill."""
-        if isinstance(self._h5file, h5py.File) and self._h5file:
+    def __commit(self) -> None:
+        """Brings all that was written into the file on disk."""
+        if isinstance(self._h5file, OutputFile):
+            self._h5file.commit()
+        elif isinstance(self._h5file, h5py.File) and self._h5file:
             self._h5file.flush()
-        self.__unflushed = False
-        self.__last_flush = self._monotonic_clock()
+            self.__next_flush = self._monotonic_clock() + COMMIT_INTERVAL

@@ -38,6 +38,7 @@ ROOT_KEYS = frozenset(
     {
         *DEFAULTS,
         "root_model_name",
+        "output",
         "output_dir",
         "output_path",
         "num_steps",
@@ -90,6 +91,7 @@ def check_root_cfg(root_cfg: Any) -> dict[str, Any]:
     for key in ("seed_numpy_rng", "seed_system_rng"):
         _check_other_seed(key, cfg.get(key))
     cfg["log_levels"] = _check_log_levels(cfg["log_levels"])
+    _check_output(cfg.get("output"))
     return cfg
 
 
@@ -118,11 +120,12 @@ def check_output_path(cfg: Mapping[str, Any]) -> str:
         )
     path = os.path.expanduser(os.fspath(path))
     directory = os.path.dirname(path) or "."
-    if os.path.lexists(path):
-        raise OutputExistsError(
-            f"The output file {path} exists already and is never overwritten: "
-            "move it away, or give another output_path."
-        )
+    for existing in (path, f"{path}.wal"):
+        if os.path.lexists(existing):
+            raise OutputExistsError(
+                f"The output file {existing} exists already and is never overwritten: "
+                "move it away, or give another output_path."
+            )
     if not os.path.lexists(directory):
         raise MissingFileError(
             f"The output directory {directory} does not exist: create it, or give "
@@ -287,6 +290,40 @@ def _check_other_seed(key: str, seed: Any) -> None:
         raise ConfigError(
             f"{key} has to be true, false or an integer from 0 to 2**32 - 1, but is "
             f"{_show(seed)}. (In YAML 1.2, yes and no are strings.)"
+        )
+
+
+def _check_output(output: Any) -> None:
+    """Checks the entry that says how the output file is written."""
+    if output is None:
+        return
+    if not isinstance(output, Mapping):
+        raise ConfigError(
+            f"output has to be a mapping, but is {_show(output)}. Write e.g.: "
+            "output: {commit_interval: 1.0}"
+        )
+    known = ("driver", "commit_interval", "fsync")
+    for key in output:
+        if key not in known:
+            raise ConfigError(
+                f"There is no key '{key}' in the section 'output', which takes: "
+                f"{', '.join(known)}.{suggest(key, known)}"
+            )
+    if output.get("driver", "native") not in ("transactional", "native"):
+        raise ConfigError(
+            f"output.driver has to be transactional or native, but is "
+            f"{_show(output['driver'])}."
+        )
+    if not isinstance(output.get("fsync", True), bool):
+        raise ConfigError(
+            f"output.fsync has to be true or false, but is {_show(output['fsync'])}."
+        )
+    interval = output.get("commit_interval", 1.0)
+    is_number = isinstance(interval, numbers.Real) and not isinstance(interval, bool)
+    if not is_number or not 0 <= interval < math.inf:
+        raise ConfigError(
+            "output.commit_interval has to be a number of seconds, at least 0, but is "
+            f"{_show(interval)}."
         )
 
 

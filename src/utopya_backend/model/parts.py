@@ -3,10 +3,13 @@
 from __future__ import annotations  # numpy.random is imported on first use
 
 import logging
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import h5py
 
+from ..io.output import create_output_file
 from ..logging import backend_logger, get_level
 from ..tools import load_cfg_file
 from .config import check_output_path
@@ -23,6 +26,7 @@ class ModelParts(ModelHooks):
     A model may override such a method to have a part made in another way.
     """
 
+    _monotonic_clock: Callable[[], float] = staticmethod(time.monotonic)
     _rng: np.random.Generator
 
     def __init__(self, *, log: logging.Logger) -> None:
@@ -114,7 +118,8 @@ class ModelParts(ModelHooks):
         """
         path = check_output_path(self.root_cfg)
         self.log.info("Creating HDF5 output file at:\n  %s", path)
-        return h5py.File(path, mode="x")
+        options = self.root_cfg.get("output") or {}
+        return create_output_file(path, clock=self._monotonic_clock, **options)
 
     def _setup_output_group(self, h5file: h5py.File | None = None) -> h5py.Group:
         """Creates the group that this model's output is written to.

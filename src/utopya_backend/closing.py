@@ -1,4 +1,4 @@
-"""Closing the models that are still open when the interpreter exits."""
+"""Closing what is still open when the interpreter exits: models, and their files."""
 
 import atexit
 import sys

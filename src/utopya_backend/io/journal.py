@@ -1,0 +1,134 @@
+"""The redo journal of an output file: what a commit is about to change.
+
+A commit first writes all that it will change *within* the committed file to a
+journal beside it, then changes the file in place. A process that is killed in
+between leaves a complete journal, and :py:func:`recover` makes the changes again;
+one that is killed earlier leaves an incomplete journal, and a file that is still
+the commit before.
+
+The journal of ``data.h5`` is ``data.h5.wal``; it is empty, or does not exist, when
+there is nothing to recover. All numbers are little-endian:
+
+==========================  ==========================================================
+bytes                       meaning
+==========================  ==========================================================
+8                           ``UTBEWAL1``
+8, 8                        size of the file before and after the commit
+4                           number of pages, *n*
+*n* × (8 + 4 + 8 × 4)       for each page: its offset; the CRC-32 of its new content;
+                            the CRC-32 of each 512 bytes of its old content
+*n* × 4096                  the new contents
+4                           CRC-32 of all of the above
+==========================  ==========================================================
+
+A page that reaches beyond the end of the file is filled up with zeros.
+"""
+
+import struct
+import zlib
+from collections.abc import Mapping
+from typing import NamedTuple, Self
+
+PAGE_SIZE = 4096
+SECTOR_SIZE = 512
+MAGIC = b"UTBEWAL1"
+
+_HEADER = struct.Struct("<8sQQI")
+_ENTRY = struct.Struct(f"<QI{PAGE_SIZE // SECTOR_SIZE}I")
+_CHECKSUM = struct.Struct("<I")
+
+
+class Page(NamedTuple):
+    """A page that a commit changes.
+
+    Attributes:
+        new: Its new content, of :py:data:`PAGE_SIZE` bytes
+        old_checksums: The CRC-32 of each sector of its old content
+    """
+
+    new: bytes
+    old_checksums: tuple[int, ...]
+
+    @classmethod
+    def changing(cls, old: bytes, new: bytes) -> Self:
+        """Describes the change of a page.
+
+        Args:
+            old: Its old content
+            new: Its new content
+        """
+        return cls(new, _checksums(old))
+
+    def is_part_of(self, content: bytes) -> bool:
+        """Whether this change belongs to a page of that content.
+
+        Args:
+            content: The page as it is on disk. Each of its sectors has to have
+                its old or new content. One may be torn, as the last one that
+                was being written when the power failed.
+        """
+        sectors = zip(
+            _checksums(content), self.old_checksums, _checksums(self.new), strict=True
+        )
+        strange = [now for now, old, new in sectors if now not in (old, new)]
+        return len(strange) <= 1
+
+
+class Journal(NamedTuple):
+    """The changes of one commit.
+
+    Attributes:
+        old_size: The size of the file before it [bytes]
+        new_size: The size of the file after it [bytes]
+        pages: The pages that it changes, by their offset
+    """
+
+    old_size: int
+    new_size: int
+    pages: Mapping[int, Page]
+
+    def encode(self) -> bytes:
+        """Makes the content of a journal file."""
+        parts = [_HEADER.pack(MAGIC, self.old_size, self.new_size, len(self.pages))]
+        for offset, page in self.pages.items():
+            parts.append(_ENTRY.pack(offset, zlib.crc32(page.new), *page.old_checksums))
+        parts += [page.new for page in self.pages.values()]
+        content = b"".join(parts)
+        return content + _CHECKSUM.pack(zlib.crc32(content))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self | None:
+        """Reads the content of a journal file.
+
+        Args:
+            data: The content
+
+        Returns:
+            The journal; None if it is not complete
+        """
+        if len(data) < _HEADER.size or not data.startswith(MAGIC):
+            return None
+        _, old_size, new_size, num_pages = _HEADER.unpack_from(data)
+        begin = _HEADER.size + num_pages * _ENTRY.size
+        end = begin + num_pages * PAGE_SIZE
+        if len(data) != end + _CHECKSUM.size:
+            return None
+        if _CHECKSUM.unpack_from(data, end)[0] != zlib.crc32(data[:end]):
+            return None
+        pages = {}
+        for number in range(num_pages):
+            entry = _ENTRY.unpack_from(data, _HEADER.size + number * _ENTRY.size)
+            offset, checksum, *old_checksums = entry
+            start = begin + number * PAGE_SIZE
+            new = data[start : start + PAGE_SIZE]
+            if zlib.crc32(new) != checksum:
+                return None
+            pages[offset] = Page(new, tuple(old_checksums))
+        return cls(old_size, new_size, pages)
+
+
+def _checksums(content: bytes) -> tuple[int, ...]:
+    return tuple(
+        zlib.crc32(content[start : start + SECTOR_SIZE])
+        for start in range(0, PAGE_SIZE, SECTOR_SIZE)
+    )

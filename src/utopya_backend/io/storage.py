@@ -1,0 +1,411 @@
+"""The storage of an output file: on disk, it always is its last commit.
+
+HDF5 changes a file in place: between two of its flushes, or in the middle of one, a
+file is torn. So HDF5 does not get a file, but this object, which looks like one.
+What it writes beyond the end of the last commit goes to disk at once, since nothing
+refers to it yet. What it changes below that stays in memory, page by page, until a
+commit writes it by way of a journal; see :py:mod:`~utopya_backend.io.journal`.
+"""
+
+import enum
+import io
+import os
+import time
+from collections.abc import Callable
+
+from ..errors import JournalError, MissingFileError
+from .disk import DiskFile, sync_directory
+from .journal import PAGE_SIZE, Journal, Page
+
+READER_PATIENCE = 5.0
+"""For how long a reader that keeps the file open puts a commit off [s]"""
+
+_POLL_INTERVAL = 0.01
+
+
+def journal_path(path: str) -> str:
+    """The path of the journal of a file.
+
+    Args:
+        path: The path of the file
+    """
+    return f"{path}.wal"
+
+
+class Storage:
+    """A file object for :py:class:`h5py.File` whose changes wait for a commit.
+
+    Writing never fails: HDF5 could not go on after that, nor even be closed.
+    What cannot be written, because the disk is full, stays in memory, and the
+    next commit says so.
+
+    A forked child shares the file with its parent and leaves it alone: there,
+    nothing that is written has any effect.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        fsync: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Creates the file, which must not exist, and its journal.
+
+        Args:
+            path: The path of the file
+            fsync: Whether commits are to survive a power failure, too, rather
+                than only the end of the process.
+            clock: Tells the time [s]
+            sleep: Waits for a time [s]
+
+        Raises:
+            FileExistsError: If the file, or the journal of an earlier one of
+                that name, exists.
+            OSError: If it cannot be created
+        """
+        self._path = path
+        self._pid = os.getpid()
+        self._fsync = fsync
+        self._clock = clock
+        self._sleep = sleep
+        self._position = 0
+        self._size = 0
+        self._committed_size = 0
+        self._pages: dict[int, bytearray] = {}
+        self._appended = False
+        self._applying: Journal | None = None
+        self._waiting_since: float | None = None
+        self._interrupt: KeyboardInterrupt | None = None
+        self._is_open = True
+        self._journal = DiskFile.create(journal_path(path))
+        try:
+            self._file = DiskFile.create(path)
+        except BaseException:
+            self._journal.close()
+            os.unlink(self._journal.path)
+            raise
+        self._file.try_lock(exclusive=False)
+        if fsync:
+            sync_directory(path)
+
+    def __repr__(self) -> str:
+        # h5py takes this as the name of the file.
+        return self._path
+
+    # .. What HDF5 calls ......................................................
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Sets the position.
+
+        Args:
+            offset: The position, relative to the beginning, or to the end
+            whence: To which of them
+        """
+        self._position = offset + (self._size if whence == io.SEEK_END else 0)
+        return self._position
+
+    def tell(self) -> int:
+        """The position."""
+        return self._position
+
+    def read(self, size: int) -> bytes:
+        """Reads from the position on.
+
+        Args:
+            size: How much
+        """
+        buffer = bytearray(size)
+        self.readinto(memoryview(buffer))
+        return bytes(buffer)
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Reads from the position on.
+
+        Args:
+            buffer: Where to put it
+        """
+        start, size = self._position, len(buffer)
+        buffer[:] = self._file.read(start, size)
+        if self._pages:
+            for offset in _page_offsets(start, start + size):
+                if (page := self._pages.get(offset)) is not None:
+                    begin, end = (
+                        max(start, offset),
+                        min(start + size, offset + PAGE_SIZE),
+                    )
+                    buffer[begin - start : end - start] = page[
+                        begin - offset : end - offset
+                    ]
+        self._position += size
+        return size
+
+    def write(self, data: memoryview) -> int:
+        """Writes from the position on, to disk or to memory. Never fails.
+
+        Args:
+            data: What to write
+        """
+        if os.getpid() == self._pid:
+            self._until_done(lambda: self._write(self._position, memoryview(data)))
+        self._position += len(data)
+        self._size = max(self._size, self._position)
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Sets the size. The file on disk follows with the next commit.
+
+        Args:
+            size: The size
+        """
+        self._size = self._position if size is None else size
+        return self._size
+
+    def flush(self) -> None:
+        """Does nothing: only a commit changes the file."""
+
+    def _until_done(self, action: Callable[[], None]) -> None:
+        """Does something, even if Ctrl-C is pressed; the next commit says so."""
+        while True:
+            try:
+                action()
+            except KeyboardInterrupt as interrupt:
+                self._interrupt = interrupt
+            else:
+                return
+
+    def _write(self, start: int, data: memoryview) -> None:
+        boundary = -(-self._committed_size // PAGE_SIZE) * PAGE_SIZE
+        num_below = min(max(boundary - start, 0), len(data))
+        if num_below:
+            self._write_to_memory(start, data[:num_below])
+        start, data = start + num_below, data[num_below:]
+        if not data:
+            return
+        in_memory = self._pages and any(
+            offset in self._pages for offset in _page_offsets(start, start + len(data))
+        )
+        if not in_memory:
+            try:
+                self._file.write(start, data)
+            except OSError:
+                in_memory = True
+            self._appended = True
+        if in_memory:
+            self._write_to_memory(start, data)
+
+    def _write_to_memory(self, start: int, data: memoryview) -> None:
+        end = start + len(data)
+        for offset in _page_offsets(start, end):
+            page = self._pages.get(offset)
+            if page is None:
+                page = self._pages[offset] = bytearray(
+                    self._file.read(offset, PAGE_SIZE)
+                )
+            begin, stop = max(start, offset), min(end, offset + PAGE_SIZE)
+            page[begin - offset : stop - offset] = data[begin - start : stop - start]
+
+    # .. Commits ..............................................................
+
+    @property
+    def num_bytes_in_memory(self) -> int:
+        """How much memory the changes take that wait for a commit [bytes]."""
+        return len(self._pages) * PAGE_SIZE
+
+    def commit(self, *, wait: bool) -> bool:
+        """Makes the file on disk equal to what HDF5 has written.
+
+        Args:
+            wait: Whether to wait for readers that have the file open, for
+                :py:data:`READER_PATIENCE` at most. If not, they put the commit
+                off, until they have done so for that long.
+
+        Returns:
+            Whether the file is up to date
+
+        Raises:
+            OSError: If it could not be written, for instance because the disk
+                is full. The file on disk is the last commit; it can be tried
+                again.
+            KeyboardInterrupt: If that was to be raised while HDF5 was writing
+        """
+        if os.getpid() != self._pid or not self._is_open:
+            return True
+        if self._has_changes():
+            if not self._lock(wait=wait):
+                return False
+            try:
+                self._until_done(self._commit)
+            finally:
+                self._file.try_lock(exclusive=False)
+            self._waiting_since = None
+        if self._interrupt is not None:
+            interrupt, self._interrupt = self._interrupt, None
+            raise interrupt
+        return True
+
+    def _has_changes(self) -> bool:
+        resized = self._size != self._committed_size
+        return bool(self._applying or self._pages or self._appended or resized)
+
+    def _commit(self) -> None:
+        self._apply_journal()  # of a commit that failed half-way
+        self._write_what_could_not_be_written()
+        self._sync(self._file)  # the data, before anything refers to it
+        self._write_journal()
+        self._apply_journal()
+
+    def _lock(self, *, wait: bool) -> bool:
+        now = self._clock()
+        if self._waiting_since is None:
+            self._waiting_since = now
+        while not self._file.try_lock(exclusive=True):
+            if self._clock() - self._waiting_since >= READER_PATIENCE:
+                return True
+            self._file.try_lock(exclusive=False)
+            if not wait:
+                return False
+            self._sleep(_POLL_INTERVAL)
+        return True
+
+    def _write_what_could_not_be_written(self) -> None:
+        for offset in [o for o in self._pages if o >= self._committed_size]:
+            end = min(offset + PAGE_SIZE, self._size)
+            if end > offset:
+                self._file.write(offset, self._pages[offset][: end - offset])
+            del self._pages[offset]
+
+    def _write_journal(self) -> None:
+        pages = {}
+        for offset, page in sorted(self._pages.items()):
+            new = bytes(page[: max(self._size - offset, 0)]).ljust(PAGE_SIZE, b"\0")
+            old = self._file.read(offset, PAGE_SIZE)
+            if new != old and offset < self._size:
+                pages[offset] = Page.changing(old, new)
+        journal = Journal(self._committed_size, self._size, pages)
+        if pages:
+            content = journal.encode()
+            try:
+                self._journal.write(0, content)
+                self._journal.truncate(len(content))
+                self._sync(self._journal)
+            except OSError:
+                self._journal.truncate(0)  # else it might count after all
+                raise
+        # From now on, this is the last commit, whatever happens.
+        self._applying = journal
+        self._committed_size = self._size
+        self._appended = False
+        self._pages = {offset: bytearray(page.new) for offset, page in pages.items()}
+
+    def _apply_journal(self) -> None:
+        if self._applying is None:
+            return
+        journal = self._applying
+        apply(journal, self._file)
+        self._sync(self._file)
+        if journal.pages:
+            self._journal.truncate(0)
+        for offset, page in journal.pages.items():
+            if bytes(self._pages.get(offset, b"")) == page.new:  # not changed since
+                del self._pages[offset]
+        self._applying = None
+
+    def _sync(self, file: DiskFile) -> None:
+        if self._fsync:
+            file.sync()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is open."""
+        return self._is_open
+
+    def close(self) -> None:
+        """Closes the file and, if there is nothing to recover, removes the journal."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        if os.getpid() == self._pid and self._applying is None:
+            os.unlink(self._journal.path)
+        self._file.close()
+        self._journal.close()
+
+
+class Recovery(enum.Enum):
+    """What had to be done to a file to make it its last commit."""
+
+    NOTHING = "it is clean"
+    DROPPED = "an incomplete commit was dropped"
+    REPLAYED = "a commit was completed"
+
+
+def recover(path: str) -> Recovery:
+    """Makes a file its last commit, after its writer was killed.
+
+    Args:
+        path: The path of the file; its journal is beside it.
+
+    Returns:
+        What had to be done. Nothing is changed if the file is clean.
+
+    Raises:
+        FileNotFoundError: If there is no such file
+        BlockingIOError: If another process has the file open
+        ValueError: If the journal does not belong to this file. Neither is
+            changed then.
+    """
+    if not os.path.exists(path):
+        raise MissingFileError(f"There is no file {path}: check the path.")
+    if not os.path.exists(journal_path(path)):
+        return Recovery.NOTHING
+    file = DiskFile.open(path)
+    try:
+        if not file.try_lock(exclusive=True):
+            raise BlockingIOError(
+                f"{path} is open in another process: wait until that has closed it."
+            )
+        with open(journal_path(path), "rb") as journal_file:
+            content = journal_file.read()
+        journal = Journal.decode(content)
+        if journal is not None:
+            _check_belongs(journal, file)
+            apply(journal, file)
+            file.sync()
+        os.unlink(journal_path(path))
+    finally:
+        file.close()
+    if journal is not None:
+        return Recovery.REPLAYED
+    return Recovery.DROPPED if content else Recovery.NOTHING
+
+
+def _check_belongs(journal: Journal, file: DiskFile) -> None:
+    size = file.size()
+    if size >= min(journal.old_size, journal.new_size) and all(
+        page.is_part_of(file.read(offset, PAGE_SIZE))
+        for offset, page in journal.pages.items()
+    ):
+        return
+    raise JournalError(
+        f"The journal {journal_path(file.path)} does not belong to the file beside it, "
+        "or that was changed since: move the journal away to use the file as it is."
+    )
+
+
+def apply(journal: Journal, file: DiskFile) -> None:
+    """Makes the changes of a commit.
+
+    Args:
+        journal: The changes
+        file: The file
+    """
+    for offset, page in journal.pages.items():
+        end = min(offset + PAGE_SIZE, journal.new_size)
+        if end > offset:
+            file.write(offset, page.new[: end - offset])
+    file.truncate(journal.new_size)
+
+
+def _page_offsets(start: int, end: int) -> range:
+    return range(start // PAGE_SIZE * PAGE_SIZE, end, PAGE_SIZE)

@@ -1,0 +1,484 @@
+"""The file on disk always is a commit: after a kill, a power failure, a full disk."""
+
+import errno
+import os
+import random
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `recording`, which is no test
+
+from recording import (
+    Recording,
+    content_of,
+    crash_points,
+    power_failures,
+    write_images,
+)
+
+sys.path.pop(0)
+
+from utopya_backend.io import storage
+from utopya_backend.io.disk import DiskFile
+from utopya_backend.io.output import OutputFile
+from utopya_backend.io.storage import Recovery, journal_path, recover
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "data.h5"
+
+
+def work(file, rng, steps):
+    """Does to a file what models do."""
+    series = [
+        file.create_dataset(
+            f"rows of {width}", (0, width), maxshape=(None, width),
+            chunks=(max(1, 400 // width), width), dtype=float, compression=2,
+        )
+        for width in (1, 100)
+    ]  # fmt: skip
+    fixed = file.create_dataset("fixed", (50, 50), dtype=int)
+    for step in range(steps):
+        for dset in series:
+            dset.resize(step + 1, axis=0)
+            dset[-1] = rng.random()
+        if step % 5 == 0:
+            fixed[rng.randrange(50)] = step
+        if step % 7 == 0:
+            group = file.create_group(f"group {step}")
+            group.attrs["text"] = "x" * rng.randrange(300)
+            group["value"] = np.arange(rng.randrange(400))
+        if step % 20 == 19:
+            del file[f"group {step // 20 * 7}"]
+        yield step
+
+
+@pytest.fixture
+def recorded(path, monkeypatch):
+    """A recorded run, and what was in the file at each commit."""
+    recording = Recording()
+    monkeypatch.setattr(storage, "DiskFile", recording.disk_file())
+    commits = []  # how many events there were when it was done, and the content
+    rng = random.Random(1)
+    with OutputFile(path) as file:
+        commits.append((len(recording.events), {}))
+        for step in work(file, rng, 150):
+            if step % 3 == 2:
+                content = content_of(file)
+                file.commit()
+                commits.append((len(recording.events), content))
+        content = content_of(file)
+    commits.append((len(recording.events), content))
+    monkeypatch.undo()
+    return recording, commits
+
+
+def check_all_points(points, commits, path):
+    """Each point, after recovery, is the last commit, or the one being made."""
+    outcomes = set()
+    num_points = 0
+    for number, images in points:
+        write_images(path, images)
+        done = [index for index, (end, _) in enumerate(commits) if end <= number + 1]
+        if not done:
+            continue  # before the first commit, there is no file to speak of
+        outcomes.add(recover(str(path)))
+        assert not os.path.exists(journal_path(str(path)))
+        with h5py.File(path) as file:
+            content = content_of(file)
+        possible = [content for _, content in commits[done[-1] : done[-1] + 2]]
+        assert content in possible, f"after event {number}"
+        num_points += 1
+    return outcomes, num_points
+
+
+def test_every_crash_point(recorded, path, tmp_path):
+    recording, commits = recorded
+    target = tmp_path / "rebuilt" / path.name
+    target.parent.mkdir()
+    points = crash_points(recording, random.Random(2))
+    outcomes, num_points = check_all_points(points, commits, target)
+    assert outcomes == set(Recovery)
+    assert num_points > 500
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_power_failures(recorded, path, tmp_path, seed):
+    recording, commits = recorded
+    target = tmp_path / "rebuilt" / path.name
+    target.parent.mkdir()
+    points = power_failures(recording, random.Random(seed))
+    _, num_points = check_all_points(points, commits, target)
+    assert num_points > 300
+
+
+def test_between_commits_nothing_changes_for_readers(path):
+    rng = random.Random(3)
+    with OutputFile(path) as file:
+        committed = {}
+        for step in work(file, rng, 60):
+            with h5py.File(path) as reader:
+                assert content_of(reader) == committed
+            if step % 10 == 9:
+                committed = content_of(file)
+                assert file.commit()
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_plain_file_is_written(path, tmp_path):
+    """What is read back equals what plain h5py would have written."""
+    with OutputFile(path) as ours, h5py.File(tmp_path / "plain.h5", "w") as plain:
+        for step, _ in zip(
+            work(ours, random.Random(4), 60),
+            work(plain, random.Random(4), 60),
+            strict=True,
+        ):
+            if step % 13 == 0:
+                ours.commit()
+            assert content_of(ours) == content_of(plain)
+    with h5py.File(path) as ours, h5py.File(tmp_path / "plain.h5") as plain:
+        assert content_of(ours) == content_of(plain)
+
+
+# .. A disk that is full ......................................................
+
+
+class FullDisk(DiskFile):
+    """A disk on which there is no space left, from some time on."""
+
+    full = False
+    capacity = 0  # bytes that can still be written
+
+    def write(self, offset, data):
+        if FullDisk.full and len(data) > FullDisk.capacity:
+            super().write(offset, data[: FullDisk.capacity])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
+        super().write(offset, data)
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    monkeypatch.setattr(storage, "DiskFile", FullDisk)
+    monkeypatch.setattr(FullDisk, "full", False)
+    return FullDisk
+
+
+@pytest.mark.parametrize("capacity", [0, 100, 2000, 4096, 100_000])
+def test_full_disk(path, tmp_path, full_disk, capacity):
+    rng = random.Random(5)
+    full_disk.capacity = capacity
+    failures = []
+    with OutputFile(path) as file:
+        committed = {}
+        for step in work(file, rng, 60):
+            full_disk.full = 20 <= step < 40
+            if step % 4 == 3:
+                content = content_of(file)
+                try:
+                    file.commit()
+                except OSError as error:
+                    failures.append(str(error))
+                else:
+                    committed = content
+                # A copy, so that a recovery is none behind the writer's back
+                copy = tmp_path / f"copy {step}" / path.name
+                copy.parent.mkdir()
+                for name in (path, Path(journal_path(str(path)))):
+                    (copy.parent / name.name).write_bytes(name.read_bytes())
+                recover(str(copy))
+                with h5py.File(copy) as reader:
+                    assert content_of(reader) in (committed, content)
+        final = content_of(file)
+    if capacity < 4096:  # else it is enough for some commits, or for all
+        assert len(failures) == 5
+    for text in failures:
+        assert "bytes are free there" in text
+        assert "last commit" in text
+        assert str(path) in text
+    with h5py.File(path) as reader:
+        assert content_of(reader) == final
+
+
+def test_full_disk_when_closing(path, full_disk):
+    full_disk.capacity = 10
+    file = OutputFile(path)
+    file["x"] = 1
+    file.commit()
+    full_disk.full = True
+    file["y"] = 2
+    with pytest.raises(OSError, match="Could not write the output file") as error:
+        file.close()
+    assert error.value.errno == errno.ENOSPC
+    file.close()
+    recover(str(path))
+    with h5py.File(path) as reader:
+        assert content_of(reader) == {"x": 1}
+
+
+# .. Who else has the file open ...............................................
+
+
+class Time:
+    """A clock that goes on by what is slept."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, duration):
+        self.now += duration
+
+
+@pytest.fixture
+def timed_file(path, monkeypatch):
+    """A file with a clock of its own, for readers, too."""
+    clock = Time()
+    make = storage.Storage
+
+    def make_timed(*args, **kwargs):
+        return make(*args, clock=clock, sleep=clock.sleep, **kwargs)
+
+    monkeypatch.setattr("utopya_backend.io.output.Storage", make_timed)
+    with OutputFile(path, clock=clock) as file:
+        yield file, clock
+
+
+def test_readers_put_a_commit_off(path, timed_file):
+    file, clock = timed_file
+    file["x"] = 1
+    with h5py.File(path) as reader:
+        clock.now += 2
+        assert file.commit_if_due() is False
+        clock.now += 4.9
+        assert file.commit_if_due() is False
+        assert "x" not in reader
+    assert file.commit_if_due() is True
+    with h5py.File(path) as reader:
+        assert "x" in reader
+
+
+def test_readers_put_a_commit_off_for_five_seconds_only(path, timed_file):
+    file, clock = timed_file
+    file["x"] = 1
+    with h5py.File(path):
+        clock.now += 2
+        assert file.commit_if_due() is False
+        clock.now += 5
+        assert file.commit_if_due() is True
+        file["y"] = 1
+        before = clock.now
+        assert file.commit() is True  # it waits
+        assert 5 <= clock.now - before < 5.1
+
+
+def test_commits_are_not_too_frequent(path, timed_file):
+    file, clock = timed_file
+    commits = []
+    for step in range(30):
+        clock.now += 0.3
+        file.attrs["step"] = step
+        if file.commit_if_due():
+            commits.append(step)
+    assert commits == [3, 7, 11, 15, 19, 23, 27]  # each after more than a second
+
+
+def test_slow_commits_are_rarer(path, timed_file, monkeypatch):
+    file, clock = timed_file
+    monkeypatch.setattr(DiskFile, "sync", lambda self: clock.sleep(0.1))
+    commits = []
+    for step in range(60):
+        clock.now += 1
+        file.attrs["step"] = step
+        before = clock.now
+        if file.commit_if_due():
+            commits.append((step, clock.now - before))
+    pauses = np.diff([step for step, _ in commits])
+    assert len(commits) > 3
+    assert (pauses >= [20 * duration - 1 for _, duration in commits[:-1]]).all()
+
+
+def test_much_in_memory_is_committed(path, timed_file, monkeypatch):
+    file, _clock = timed_file
+    file["x"] = np.zeros(100_000)
+    file.commit()
+    monkeypatch.setattr("utopya_backend.io.output.MAX_BYTES_IN_MEMORY", 500_000)
+    file["x"][:50_000] = 1
+    assert file.commit_if_due() is False
+    file["x"][50_000:] = 1
+    assert file.commit_if_due() is True
+
+
+def test_other_writers_are_kept_out(path):
+    with OutputFile(path) as file:
+        with pytest.raises(BlockingIOError):
+            h5py.File(path, "r+")
+        with pytest.raises(BlockingIOError, match="is open in another process"):
+            recover(str(path))
+        file["x"] = 1
+        file.commit()
+        with pytest.raises(BlockingIOError):
+            h5py.File(path, "a")
+    h5py.File(path, "r+").close()
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks(path, monkeypatch, code):
+    def flock(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with OutputFile(path) as file:
+        file["x"] = 1
+        assert file.commit()
+    with h5py.File(path) as reader:
+        assert content_of(reader) == {"x": 1}
+
+
+def test_other_errors_of_locks(path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    file = OutputFile(path)
+    monkeypatch.setattr("fcntl.flock", flock)
+    file["x"] = 1
+    assert not file._storage._file.try_lock(exclusive=True)
+    monkeypatch.undo()
+    file.close()
+
+
+# .. Creation, interrupts, children ...........................................
+
+
+def test_nothing_is_overwritten(path):
+    path.write_text("precious")
+    with pytest.raises(FileExistsError, match=r"output file .* is never overwritten"):
+        OutputFile(path)
+    assert path.read_text() == "precious"
+    assert os.listdir(path.parent) == [path.name]
+    path.unlink()
+    journal = Path(journal_path(str(path)))
+    journal.write_text("precious")
+    with pytest.raises(FileExistsError, match=r"output journal .* exists already"):
+        OutputFile(path)
+    assert journal.read_text() == "precious"
+    assert not path.exists()
+
+
+def test_interrupts_reach_the_caller_and_never_hdf5(path, monkeypatch):
+    interrupts, armed = [], []
+
+    class Interrupted(DiskFile):
+        def write(self, offset, data):
+            if armed and len(interrupts) < 3:
+                interrupts.append(offset)
+                raise KeyboardInterrupt
+            super().write(offset, data)
+
+    monkeypatch.setattr(storage, "DiskFile", Interrupted)
+    file = OutputFile(path)
+    armed.append(True)
+    file["x"] = np.arange(10_000)
+    with pytest.raises(KeyboardInterrupt):
+        file.commit()
+    assert len(interrupts) == 3
+    assert file.commit()
+    with h5py.File(path) as reader:
+        assert reader["x"][-1] == 9999
+    file.close()
+
+
+def test_a_forked_child_does_not_touch_the_file(path):
+    file = OutputFile(path)
+    file["x"] = 1
+    file.commit()
+    before = path.read_bytes()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            file["y"] = np.zeros(10_000)
+            file.commit()
+            file.close()
+        finally:
+            os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert path.read_bytes() == before
+    file["z"] = 2
+    file.close()
+    with h5py.File(path) as reader:
+        assert content_of(reader) == {"x": 1, "z": 2}
+
+
+# .. Recovery .................................................................
+
+
+def test_recovery_of_a_clean_file(path):
+    with OutputFile(path) as file:
+        file["x"] = 1
+    before = path.read_bytes()
+    assert recover(str(path)) is Recovery.NOTHING
+    assert path.read_bytes() == before
+
+
+def test_recovery_of_a_missing_file(path):
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        recover(str(path))
+
+
+@pytest.fixture
+def complete_journal(path, monkeypatch):
+    """A file whose writer was killed while it changed the file."""
+    file = OutputFile(path)
+    file["x"] = 1
+    file.commit()
+    file["x"][()] = 2
+    monkeypatch.setattr(storage, "apply", lambda journal, file: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        file.commit()
+    monkeypatch.undo()
+    file._storage._file.close()  # as the end of the process does
+    file._storage._is_open = False
+    file._storage._pid = -1
+    return Path(journal_path(str(path)))
+
+
+def test_recovery_of_an_interrupted_commit(path, complete_journal):
+    with h5py.File(path) as reader:
+        assert reader["x"][()] == 1
+    assert recover(str(path)) is Recovery.REPLAYED
+    assert not complete_journal.exists()
+    with h5py.File(path) as reader:
+        assert reader["x"][()] == 2
+
+
+@pytest.mark.parametrize("other", [b"", b"\0" * 10_000, b"another program's" * 1000])
+def test_journal_of_another_file(path, complete_journal, other):
+    path.write_bytes(other)
+    journal = complete_journal.read_bytes()
+    with pytest.raises(ValueError, match="does not belong to the file beside it"):
+        recover(str(path))
+    assert path.read_bytes() == other
+    assert complete_journal.read_bytes() == journal
+
+
+@pytest.mark.parametrize("damage", ["truncated", "changed", "other", "empty"])
+def test_incomplete_journal(path, complete_journal, damage):
+    journal = complete_journal.read_bytes()
+    complete_journal.write_bytes(
+        {
+            "truncated": journal[:-1],
+            "changed": journal[:-100] + b"x" + journal[-99:],
+            "other": b"not a journal",
+            "empty": b"",
+        }[damage]
+    )
+    expected = Recovery.NOTHING if damage == "empty" else Recovery.DROPPED
+    assert recover(str(path)) is expected
+    with h5py.File(path) as reader:
+        assert reader["x"][()] == 1
