@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test coverage lint docs clean
+.PHONY: help demo test coverage lint docs kill clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ lint: $(VENV)/.installed-test $(VENV)/.installed-lint  ## Check style and types
 
 docs: $(VENV)/.installed $(VENV)/.installed-docs  ## Build the manual, docs/_build/index.html
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build
+
+kill: $(VENV)/.installed  ## Kill 200 models at random moments, check their data (9 min)
+	$(BIN)/python campaigns/kill.py 200
 
 clean:  ## Remove what the other commands have made, but not out/
 	rm -rf $(VENV) docs/_build .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage
