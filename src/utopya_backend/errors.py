@@ -46,6 +46,10 @@ class JournalError(UserError, ValueError):
     """The journal of an output file does not belong to it."""
 
 
+class FileInUseError(UserError, BlockingIOError):
+    """An output file is open in another process."""
+
+
 class OutputExistsError(UserError, FileExistsError):
     """An output file already exists: it is never overwritten."""
 

@@ -197,7 +197,8 @@ def test_executable_that_is_no_python_file(model):
 
 def test_help_and_version():
     for args, text in (
-        (["--help"], "run  Run a model once."),
+        (["--help"], "Run a model once."),
+        (["--help"], "recover  Complete the last commit of an output file."),
         (["run", "-h"], "\n    num_steps: 100\n    SIR:\n      infection_rate: 0.3\n"),
         (["--version"], "utopya-backend, version 0."),
     ):

@@ -83,8 +83,7 @@ class Influenza(ModelBenchmarkMixin, StepwiseModel):
     def write_data(self) -> None:
         """Writes the state of all members."""
         for name, dset in self.dsets.items():
-            dset.resize(dset.shape[0] + 1, axis=0)
-            dset[-1, :] = getattr(self, name)
+            dset.append(getattr(self, name))
 
     def monitor(self, monitor_info: dict[str, Any]) -> dict[str, Any]:
         """Reports the share of infected boys and the error so far."""

@@ -7,6 +7,7 @@ import click
 
 from .. import __version__
 from ..errors import EXIT_CODE, UserError
+from .recover import recover
 from .run import run
 
 
@@ -28,3 +29,4 @@ def main() -> None:
 
 
 main.add_command(run)
+main.add_command(recover)

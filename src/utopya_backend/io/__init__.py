@@ -5,5 +5,13 @@ from .labels import write_labels as write_labels
 from .output import OutputFile as OutputFile
 from .storage import Recovery as Recovery
 from .storage import recover as recover
+from .timeseries import TimeSeries as TimeSeries
 
-__all__ = ["OutputFile", "Recovery", "recover", "write_coords", "write_labels"]
+__all__ = [
+    "OutputFile",
+    "Recovery",
+    "TimeSeries",
+    "recover",
+    "write_coords",
+    "write_labels",
+]

@@ -1,14 +1,19 @@
 """The output file of a model: an HDF5 file that always is its last commit."""
 
+import math
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 import h5py
+import numpy as np
 
 from ..closing import close_at_exit
 from ..errors import OutputExistsError
+from .chunks import BLOCK_BYTES, chunk_shape
 from .storage import Storage, journal_path
+from .timeseries import TimeSeries
 
 COMMIT_INTERVAL = 1.0
 """How much time lies at least between two commits [s], by default"""
@@ -16,10 +21,80 @@ COMMIT_INTERVAL = 1.0
 MAX_BYTES_IN_MEMORY = 64 * 1024**2
 """How much may wait for a commit: with more, one is due"""
 
+MAX_BYTES_OF_SERIES = 64 * 1024**2
+"""How much memory the rows of all time series take, at most"""
+
+_CHUNK_CACHE_BYTES = 2 * BLOCK_BYTES  # the chunks of a row have to fit into it
+
 _MAX_SHARE_OF_COMMITS = 1 / 20
 
 
-class OutputFile(h5py.File):  # type: ignore[misc]  # h5py has no type information
+class _Node:
+    """A group, or the file itself: whoever gets here gets at the time series."""
+
+    _root: "OutputFile"
+
+    @property
+    def file(self) -> "OutputFile":
+        """The file in which this is."""
+        return self._root
+
+    def __getitem__(self, name: Any) -> Any:
+        item = super().__getitem__(name)  # type: ignore[misc]  # it is h5py.Group's
+        return self._wrap(item)
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        """Gets an object or a default; see :py:meth:`h5py.Group.get`.
+
+        Args:
+            *args: Passed on to it
+            **kwargs: Passed on to it
+        """
+        return self._wrap(super().get(*args, **kwargs))  # type: ignore[misc]  # likewise
+
+    def _wrap(self, item: Any) -> Any:
+        if isinstance(item, h5py.Group):
+            return OutputGroup(self._root, item.id)
+        if isinstance(item, h5py.Dataset):
+            return self._root._series.get(h5py.h5o.get_info(item.id).addr, item)
+        return item
+
+    def create_group(self, *args: Any, **kwargs: Any) -> "OutputGroup":
+        """Creates a group; see :py:meth:`h5py.Group.create_group`.
+
+        Args:
+            *args: Passed on to it
+            **kwargs: Passed on to it
+        """
+        group = super().create_group(*args, **kwargs)  # type: ignore[misc]  # likewise
+        return OutputGroup(self._root, group.id)
+
+    def copy(self, *args: Any, **kwargs: Any) -> None:
+        """Copies an object; see :py:meth:`h5py.Group.copy`.
+
+        Args:
+            *args: Passed on to it
+            **kwargs: Passed on to it
+        """
+        self._root.bring_up_to_date()
+        super().copy(*args, **kwargs)  # type: ignore[misc]  # likewise
+
+
+class OutputGroup(_Node, h5py.Group):  # type: ignore[misc]  # h5py has no type information
+    """A group of an output file."""
+
+    def __init__(self, root: "OutputFile", group_id: Any) -> None:
+        """Wraps a group.
+
+        Args:
+            root: The file in which it is
+            group_id: Its h5py identifier
+        """
+        super().__init__(group_id)
+        self._root = root
+
+
+class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type information
     """An HDF5 file that can be read at any time, whatever happens.
 
     Between two commits, the file on disk is what it was at the last one, in
@@ -73,15 +148,47 @@ class OutputFile(h5py.File):  # type: ignore[misc]  # h5py has no type informati
                 f"The output {what} {error.filename} exists already and is never "
                 "overwritten: move it away, or give another output_path."
             ) from None
-        super().__init__(self._storage, "w")
+        self._series: dict[int, TimeSeries] = {}
+        super().__init__(self._storage, "w", rdcc_nbytes=_CHUNK_CACHE_BYTES)
         self._next_commit = -float("inf")
         close_at_exit(self)
         self.commit()
 
     @property
+    def _root(self) -> "OutputFile":  # type: ignore[override]  # no cycle
+        return self
+
+    @property
     def filename(self) -> str:
         """The path of the file."""
         return self._path
+
+    def add_series(self, dset: h5py.Dataset) -> TimeSeries:
+        """Has the rows of a new dataset kept in memory until there are many.
+
+        Args:
+            dset: A dataset of this file, without rows
+
+        Returns:
+            The same dataset. What is done to that changes the file on disk
+            with the next commit at the latest.
+        """
+        block_bytes = dset.chunks[0] * math.prod(dset.shape[1:]) * dset.dtype.itemsize
+        fits = block_bytes <= 4 * self.memory_for_series
+        series = TimeSeries(dset, self, buffered=fits)
+        self._series[h5py.h5o.get_info(dset.id).addr] = series
+        return series
+
+    def bring_up_to_date(self) -> None:
+        """Writes the rows of time series that are in memory only."""
+        for series in self._series.values():
+            series.bring_up_to_date()
+
+    @property
+    def memory_for_series(self) -> int:
+        """How much memory another time series should take [bytes]."""
+        used = sum(series.num_bytes_in_memory for series in self._series.values())
+        return max(0, MAX_BYTES_OF_SERIES - used) // 4
 
     def commit(self) -> bool:
         """Brings everything that was written into the file on disk.
@@ -119,7 +226,8 @@ class OutputFile(h5py.File):  # type: ignore[misc]  # h5py has no type informati
 
     def _commit(self, *, wait: bool) -> bool:
         start = self._clock()
-        if self:
+        if self._id:
+            self.bring_up_to_date()
             self.flush()
         try:
             done = self._storage.commit(wait=wait)
@@ -137,7 +245,9 @@ class OutputFile(h5py.File):  # type: ignore[misc]  # h5py has no type informati
         Raises:
             OSError: If it cannot be written; it is closed all the same.
         """
-        if self:
+        if self._id:
+            for series in self._series.values():
+                series.let_go()
             super().close()
         if not self._storage.is_open:
             return
@@ -147,6 +257,59 @@ class OutputFile(h5py.File):  # type: ignore[misc]  # h5py has no type informati
             raise _explain(error, self._path) from error
         finally:
             self._storage.close()
+
+
+def create_series(
+    group: h5py.Group,
+    name: str,
+    *,
+    num_rows: int | None,
+    row_shape: tuple[int | None, ...],
+    dtype: Any,
+    compression: Any,
+    **dset_kwargs: Any,
+) -> h5py.Dataset:
+    """Creates a dataset for a time series, without rows.
+
+    Args:
+        group: Where to create it
+        name: Its name
+        num_rows: How many rows there will be, None if that is not known
+        row_shape: The shape of a row; None for sizes that are not limited
+        dtype: The data type
+        compression: As of :py:meth:`h5py.Group.create_dataset`; with gzip, the
+            values are shuffled.
+        **dset_kwargs: Passed on to it
+    """
+    chunks: Any = True
+    if None not in row_shape and isinstance(group, OutputGroup):
+        sizes = [size or 0 for size in row_shape]
+        memory = min(BLOCK_BYTES, group.file.memory_for_series)
+        item_size = np.dtype(dtype).itemsize
+        chunks = chunk_shape(num_rows, sizes, item_size, block_bytes=memory)
+    is_gzip = compression == "gzip" or (
+        isinstance(compression, int) and compression is not False
+    )
+    return group.create_dataset(
+        name,
+        shape=(0, *(size or 0 for size in row_shape)),
+        maxshape=(num_rows, *row_shape),
+        dtype=dtype,
+        compression=compression,
+        **{"chunks": chunks, "shuffle": is_gzip, **dset_kwargs},
+    )
+
+
+def make_series(dset: h5py.Dataset, group: h5py.Group) -> TimeSeries:
+    """Makes a time series of a dataset, in memory if its file can do that.
+
+    Args:
+        dset: The dataset, without rows
+        group: A group of the same file
+    """
+    if isinstance(group, OutputGroup):
+        return group.file.add_series(dset)
+    return TimeSeries(dset)
 
 
 def create_output_file(

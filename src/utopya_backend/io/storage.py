@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable
 
-from ..errors import JournalError, MissingFileError
+from ..errors import FileInUseError, JournalError, MissingFileError
 from .disk import DiskFile, sync_directory
 from .journal import PAGE_SIZE, Journal, Page
 
@@ -362,7 +362,7 @@ def recover(path: str) -> Recovery:
     file = DiskFile.open(path)
     try:
         if not file.try_lock(exclusive=True):
-            raise BlockingIOError(
+            raise FileInUseError(
                 f"{path} is open in another process: wait until that has closed it."
             )
         with open(journal_path(path), "rb") as journal_file:

@@ -4,8 +4,6 @@ import abc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import h5py
-
 from ..io.labels import (
     Coordinates,
     check_coords,
@@ -14,6 +12,8 @@ from ..io.labels import (
     write_coords,
     write_labels,
 )
+from ..io.output import create_series, make_series
+from ..io.timeseries import TimeSeries
 from .base import BaseModel
 from .config import parse_steps
 from .hooks import is_ours, only_debugs
@@ -143,11 +143,15 @@ class StepwiseModel(BaseModel):
         coords: Mapping[str, Coordinates] = {},  # likewise
         compression: Any = 2,
         **dset_kwargs: Any,
-    ) -> h5py.Dataset:
+    ) -> TimeSeries:
         """Creates a labelled dataset for a time series.
 
         Its first dimension is the ``time``, of size 0 at first, to be grown
         with each write::
+
+            ds.append(row)
+
+        or, the same in the way of h5py::
 
             ds.resize(ds.shape[0] + 1, axis=0)
             ds[-1, ...] = row
@@ -190,12 +194,12 @@ class StepwiseModel(BaseModel):
         check_sizes(sizes, all_sizes)
         check_coords(coords, all_sizes)
         times = self._times_of_coming_writes()
-        dset = self.h5group.create_dataset(
+        dset = create_series(
+            self.h5group,
             name,
-            shape=(0, *(size or 0 for size in all_sizes.values())),
             # A dataset that is made after the last write can still be written to.
-            maxshape=(len(times) or None, *all_sizes.values()),
-            chunks=True,
+            num_rows=len(times) or None,
+            row_shape=tuple(all_sizes.values()),
             compression=compression,
             **{"dtype": "float64", **dset_kwargs},
         )
@@ -203,7 +207,7 @@ class StepwiseModel(BaseModel):
         write_coords(
             dset, "time", mode="start_and_step", args=[times.start, times.step]
         )
-        return dset
+        return make_series(dset, self.h5group)
 
     def _times_of_coming_writes(self) -> range:
         start, stop, step = self._write_start_stop_step

@@ -1,0 +1,24 @@
+"""``utopya-backend recover``: completes what a killed process has begun."""
+
+import click
+
+from ..io.storage import Recovery
+from ..io.storage import recover as recover_file
+
+
+@click.command()
+@click.argument("path", type=click.Path())
+def recover(path: str) -> None:
+    """Complete the last commit of an output file.
+
+    PATH is a data.h5 whose writer was killed. A file that needs nothing is left as
+    it is.
+    """
+    recovery = recover_file(path)
+    done = {
+        Recovery.NOTHING: "is clean, nothing had to be done",
+        Recovery.DROPPED: "is clean; the journal of a commit that had not begun to "
+        "change it was removed",
+        Recovery.REPLAYED: "was recovered: its last commit is complete now",
+    }
+    click.echo(f"{path} {done[recovery]}.")

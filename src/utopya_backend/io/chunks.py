@@ -1,0 +1,121 @@
+"""Chunks of time series: their shape, and how they get into the file.
+
+HDF5 stores a dataset in chunks and compresses each by itself. What costs time is
+not only the compression, but every single call of HDF5. So whole chunks are made
+here, by the fast deflate of ISA-L, and written as they are; any HDF5 library reads
+them, since they are what its own `shuffle` and `deflate` filters would have made.
+"""
+
+import itertools
+import math
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+
+CHUNK_BYTES = 256 * 1024
+"""Size of a chunk, uncompressed, at most (unless a single value is larger)"""
+
+BLOCK_BYTES = 4 * 1024**2
+"""Size of all chunks of the same rows, at most (unless a single row is larger)"""
+
+_MIN_ROWS = 32
+"""With fewer rows than that in a chunk, it does not hold whole rows"""
+
+_ISAL_LEVEL = 1  # level 2 is no smaller on shuffled floats, level 3 slower by half
+
+
+def chunk_shape(
+    num_rows: int | None,
+    row_shape: Sequence[int],
+    item_size: int,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+) -> tuple[int, ...]:
+    """The shape of the chunks of a time series.
+
+    Wide rows are divided into several chunks, so that reading a few columns
+    stays cheap.
+
+    Args:
+        num_rows: How many rows there will be, None if that is not known
+        row_shape: The shape of a row
+        item_size: The size of a value [bytes]
+        block_bytes: Size of all chunks of the same rows, at most
+
+    Example:
+        >>> chunk_shape(10_000, (100,), 8)
+        (327, 100)
+        >>> chunk_shape(10_000, (10_000,), 8)
+        (52, 625)
+    """
+    columns = [max(size, 1) for size in row_shape]
+    row_bytes = item_size * math.prod(columns)
+    is_narrow = row_bytes * _MIN_ROWS <= CHUNK_BYTES  # then a chunk holds whole rows
+    rows = (CHUNK_BYTES if is_narrow else block_bytes) // row_bytes
+    rows = max(1, rows if num_rows is None else min(rows, num_rows))
+    while rows * math.prod(columns) * item_size > CHUNK_BYTES and max(columns) > 1:
+        widest = columns.index(max(columns))
+        columns[widest] = -(-columns[widest] // 2)
+    return (rows, *columns)
+
+
+class ChunkWriter:
+    """Writes blocks of rows to a dataset, chunk by chunk."""
+
+    def __init__(self, dset: h5py.Dataset) -> None:
+        """Looks at how the dataset stores its chunks.
+
+        Args:
+            dset: A chunked dataset
+        """
+        plist = dset.id.get_create_plist()
+        filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+        shuffle, deflate = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
+        self.shape: tuple[int, ...] = dset.chunks
+        self.is_direct = filters in ([], [deflate], [shuffle, deflate])
+        self._shuffles = shuffle in filters
+        self._deflates = deflate in filters
+        self._compresses = self._deflates and dset.compression_opts > 0
+
+    def write(self, dset_id: Any, start: int, block: np.ndarray[Any, Any]) -> None:
+        """Writes a block of rows, of as many as a chunk has.
+
+        Args:
+            dset_id: The h5py identifier of the dataset, large enough for them
+            start: The number of the first row, a multiple of the chunk's rows
+            block: The rows, array[row, ...]
+        """
+        steps = self.shape[1:]
+        for offsets in itertools.product(
+            *(
+                range(0, size, step)
+                for size, step in zip(block.shape[1:], steps, strict=True)
+            )
+        ):
+            part = block[
+                (
+                    slice(None),
+                    *(slice(o, o + s) for o, s in zip(offsets, steps, strict=True)),
+                )
+            ]
+            if part.shape != self.shape:  # HDF5 stores whole chunks, also at the edge
+                whole = np.zeros(self.shape, block.dtype)
+                whole[tuple(map(slice, part.shape))] = part
+                part = whole
+            dset_id.write_direct_chunk((start, *offsets), self._encode(part))
+
+    def _encode(self, chunk: np.ndarray[Any, Any]) -> bytes:
+        data: Any = np.ascontiguousarray(chunk)
+        if self._shuffles and data.itemsize > 1:
+            # The first bytes of all values, then the second ones, and so on
+            octets = data.view(np.uint8).reshape(-1, data.itemsize)
+            data = np.ascontiguousarray(octets.T)
+        if not self._compresses:
+            return zlib.compress(data, 0) if self._deflates else bytes(data)
+        from isal import isal_zlib  # on first use: a model may write nothing
+
+        compressed: bytes = isal_zlib.compress(data, _ISAL_LEVEL)
+        return compressed

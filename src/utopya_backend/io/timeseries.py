@@ -1,0 +1,231 @@
+"""Time series: datasets that grow row by row, at memory speed."""
+
+import weakref
+from typing import Any
+
+import h5py
+import numpy as np
+
+from .chunks import ChunkWriter
+
+_REATTACH_AFTER = 16
+"""After how many rows in a row, with nothing else between, buffering goes on"""
+
+
+class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type information
+    """A dataset whose last rows are in memory until a chunk is full.
+
+    It is an :py:class:`h5py.Dataset` and behaves like one. Growing it by a row,
+    ``resize(shape[0] + 1, axis=0)``, and writing the last row, ``[-1, ...] =
+    row``, or both by :py:meth:`append`, only touch memory. Everything else
+    first brings the file up to date.
+
+    As long as the rows are in memory, that is what counts. As soon as anybody
+    else may have changed the file (whoever has used :py:attr:`id`), the file
+    is what counts, until rows are written one after the other again.
+    """
+
+    def __init__(
+        self,
+        dset: h5py.Dataset,
+        file: h5py.File | None = None,
+        *,
+        buffered: bool = True,
+    ) -> None:
+        """Takes over a new dataset.
+
+        Args:
+            dset: A chunked dataset without rows
+            file: The file that sees to it that nothing stays in memory only.
+                Without one, nothing is kept in memory.
+            buffered: Whether rows may be kept in memory
+        """
+        super().__init__(dset.id)
+        self._attached = False  # until it is known whether rows are buffered
+        self._root = None if file is None else weakref.ref(file)
+        self._writer = ChunkWriter(self)
+        self._row_shape: tuple[int, ...] = dset.shape[1:]
+        self._max_rows = float("inf") if dset.maxshape[0] is None else dset.maxshape[0]
+        self._value_type = dset.dtype
+        self._scalar_types: tuple[type, ...] = {
+            "f": (float,), "i": (), "u": (), "b": (bool,), "c": (complex, float)
+        }.get(dset.dtype.kind, ())  # fmt: skip
+        # Whether the rows may be kept in memory, and whether that is what counts
+        self._is_buffered = (
+            buffered
+            and file is not None
+            and dset.dtype.kind in "biufc"
+            and None not in dset.maxshape[1:]
+            and self._writer.is_direct
+        )
+        self._all_columns = (slice(None),) * len(self._row_shape)
+        self._block_size = self._writer.shape[0]
+        size = self._block_size if self._is_buffered else 0
+        self._buffer = np.zeros((size, *self._row_shape), dset.dtype)
+        self._start = 0  # the number of the first row in the buffer
+        self._num_rows = 0
+        self._shape = (0, *self._row_shape)
+        self._attached = self._is_buffered
+        self._dirty = False  # whether the file lacks something that is in it
+        self._num_unbuffered = 0
+
+    # .. The fast way: memory only ............................................
+
+    @property
+    def dtype(self) -> Any:
+        """The data type of the values."""
+        return self._value_type
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the dataset."""
+        return self._shape if self._attached else h5py.Dataset.shape.fget(self)
+
+    @shape.setter
+    def shape(self, shape: tuple[int, ...]) -> None:
+        self.resize(shape)
+
+    def append(self, row: Any) -> None:
+        """Appends a row.
+
+        Args:
+            row: The row. The first one sets the size of those dimensions that
+                are not limited.
+
+        Raises:
+            ValueError: If it has another shape than the rows before. Nothing
+                is appended then.
+            TypeError: If it has values of a type that the dataset cannot hold.
+                Nothing is appended then, either.
+        """
+        values = np.asarray(row)
+        num_rows, *row_shape = self.shape
+        if num_rows == 0 and 0 in row_shape and len(row_shape) == values.ndim:
+            sizes = zip(row_shape, values.shape, strict=True)
+            row_shape = [old or new for old, new in sizes]
+        if values.shape != tuple(row_shape):
+            raise ValueError(
+                f"A row of '{self.name}' has the shape {tuple(row_shape)}, but this "
+                f"one has {values.shape}."
+            )
+        if not np.can_cast(values.dtype, self.dtype, "same_kind"):
+            raise TypeError(
+                f"'{self.name}' holds {self.dtype}, and not the values of type "
+                f"{values.dtype} of this row."
+            )
+        if self.shape[1:] == values.shape:
+            self.resize(num_rows + 1, axis=0)
+        else:
+            self.resize((num_rows + 1, *row_shape))
+        self[-1, ...] = values.astype(self.dtype)
+
+    def resize(self, size: Any, axis: int | None = None) -> None:
+        """Resizes the dataset, as :py:meth:`h5py.Dataset.resize`.
+
+        Args:
+            size: The new shape, or, with an axis, the new size along that
+            axis: Which axis to resize
+        """
+        by_a_row = axis == 0 and self._can_buffer() and size == self._num_rows + 1
+        if by_a_row and self._num_rows < self._max_rows:
+            self._grow()
+        else:
+            super().resize(size, axis)
+
+    def _grow(self) -> None:
+        if self._num_rows - self._start == self._block_size:
+            self._write_block()
+            self._start += self._block_size
+            self._buffer[...] = 0
+        self._num_rows += 1
+        self._shape = (self._num_rows, *self._row_shape)
+        self._dirty = True
+
+    def __setitem__(self, args: Any, value: Any) -> None:
+        """Writes values, as :py:class:`h5py.Dataset` does.
+
+        Args:
+            args: Where to
+            value: The values
+        """
+        if self._attached and self._is_last_row(args) and self._fits(value):
+            self._buffer[self._num_rows - 1 - self._start] = value
+            self._dirty = True
+        else:
+            super().__setitem__(args, value)
+
+    def _is_last_row(self, args: Any) -> bool:
+        if type(args) is tuple:
+            if not args or args[1:] not in (self._all_columns, (Ellipsis,)):
+                return False
+            args = args[0]
+        if type(args) is not int or self._num_rows == self._start:
+            return False
+        return bool(args == -1 or args == self._num_rows - 1)
+
+    def _fits(self, value: Any) -> bool:
+        """Whether numpy stores a value just as HDF5 would."""
+        if type(value) is np.ndarray:
+            same_type: bool = value.dtype == self._value_type
+            return same_type and value.shape == self._row_shape
+        if isinstance(value, np.generic):
+            return not self._row_shape and value.dtype == self._value_type
+        return type(value) in self._scalar_types
+
+    # .. The file .............................................................
+
+    @property
+    def id(self) -> Any:
+        """The h5py identifier, for everything else that is done to the file."""
+        if self._attached:
+            self.bring_up_to_date()
+            self._attached = False
+            self._num_unbuffered = 0
+        return self._id
+
+    def bring_up_to_date(self) -> None:
+        """Writes what is in memory only to the file, and keeps it in memory."""
+        if self._attached and self._dirty:
+            self._write_block()
+
+    def _write_block(self) -> None:
+        """Writes the rows in the buffer, as the chunks of which they are part."""
+        self._id.set_extent((self._num_rows, *self._row_shape))
+        if self._num_rows > self._start and 0 not in self._row_shape:
+            self._writer.write(self._id, self._start, self._buffer)
+        self._dirty = False
+
+    @property
+    def file(self) -> Any:
+        """The file in which this is."""
+        file = None if self._root is None else self._root()
+        return super().file if file is None else file
+
+    def let_go(self) -> None:
+        """Brings the file up to date, and keeps nothing in memory from now on."""
+        self.bring_up_to_date()
+        self._is_buffered = self._attached = False
+        self._buffer = self._buffer[:0]
+
+    @property
+    def num_bytes_in_memory(self) -> int:
+        """How much memory the rows take that are not in the file yet [bytes]."""
+        return self._buffer.nbytes
+
+    def _can_buffer(self) -> bool:
+        if self._is_buffered and not self._attached and self._id:
+            self._num_unbuffered += 1
+            if self._num_unbuffered >= _REATTACH_AFTER:
+                self._attach()
+        return self._attached
+
+    def _attach(self) -> None:
+        """Has the buffer count again, with what is in the file now."""
+        shape = self._id.shape
+        if shape[1:] != self._row_shape:
+            return
+        start = shape[0] // self._block_size * self._block_size
+        self._buffer[...] = 0
+        self._buffer[: shape[0] - start] = super().__getitem__(slice(start, None))
+        self._start, self._num_rows, self._shape = start, shape[0], shape
+        self._attached, self._dirty = True, False

@@ -1,0 +1,55 @@
+import pytest
+from click.testing import CliRunner
+
+from utopya_backend.cli import main
+from utopya_backend.io import OutputFile, storage
+
+
+def run(path, code=0):
+    result = CliRunner().invoke(main, ["recover", str(path)])
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result.output
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "data.h5"
+
+
+def test_clean_file(path):
+    OutputFile(path).close()
+    assert "is clean, nothing had to be done" in run(path)
+
+
+def test_interrupted_commit(path, monkeypatch):
+    file = OutputFile(path)
+    file["x"] = 1
+    monkeypatch.setattr(storage, "apply", lambda journal, file: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        file.commit()
+    monkeypatch.undo()
+    assert "is open in another process" in run(path, code=2)
+    journal = path.with_name("data.h5.wal")
+    content = journal.read_bytes()
+    file.close()
+    journal.write_bytes(content)
+    assert "was recovered: its last commit is complete" in run(path)
+    journal.write_bytes(content[:-1])
+    assert "was removed" in run(path)
+    assert not journal.exists()
+
+
+def test_foreign_journal(path):
+    path.write_bytes(b"something else" * 1000)
+    storage.DiskFile.create(str(path) + ".wal").write(
+        0,
+        storage.Journal(
+            0, 10, {0: storage.Page.changing(bytes(4096), b"x" * 4096)}
+        ).encode(),
+    )
+    assert "does not belong to the file beside it" in run(path, code=2)
+
+
+def test_missing_file(path):
+    assert "There is no file" in run(path, code=2)

@@ -1,0 +1,392 @@
+"""A time series behaves as a plain dataset, whatever is done to it."""
+
+import os
+import shutil
+import tempfile
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+)
+
+from utopya_backend.io.chunks import CHUNK_BYTES, chunk_shape
+from utopya_backend.io.output import OutputFile, create_series, make_series
+from utopya_backend.io.timeseries import TimeSeries
+
+MAX_ROWS = 60
+
+KINDS = st.fixed_dictionaries(
+    {
+        "row_shape": st.sampled_from([(), (1,), (3,), (2, 3)]),
+        "dtype": st.sampled_from(["f8", "f4", "i8", "i2", "u1", "?", "c16", ">f8"]),
+        "compression": st.sampled_from([None, 0, 2, 9, "gzip", "lzf"]),
+        "num_rows": st.sampled_from([None, MAX_ROWS]),
+        "rows_in_chunk": st.integers(1, 7),
+    }
+)
+
+VALUES = st.one_of(
+    st.integers(-3, 300),
+    st.floats(-1e3, 1e3),
+    st.booleans(),
+    st.sampled_from(["f8", "f4", "i4", "i2", "?", "c16"]),  # an array of that type
+)
+
+
+def outcome_of(action):
+    """What an action returns or raises, in a form that can be compared."""
+    try:
+        result = action()
+    except Exception as error:
+        return type(error).__name__
+    if isinstance(result, (np.ndarray, np.generic)):
+        return result.dtype, result.shape, result.tolist()
+    return result
+
+
+class SideBySide(RuleBasedStateMachine):
+    """Does the same to a time series and to a plain dataset."""
+
+    def __init__(self):
+        super().__init__()
+        self.directory = tempfile.mkdtemp()
+        self.paths = [os.path.join(self.directory, name) for name in ("o", "p")]
+        self.files = []
+        self.number = 0
+
+    def teardown(self):
+        try:
+            if self.number:
+                self.compare_when_closed()
+        finally:
+            for file in self.files:
+                file.close()
+            shutil.rmtree(self.directory)
+
+    def compare_when_closed(self):
+        self.both(lambda dset, file: file.close())
+        self.compare(lambda dset, file: bool(dset))
+        for action in (
+            lambda dset, file: dset.shape,
+            lambda dset, file: dset[-1],
+            lambda dset, file: dset.resize(1, axis=0),
+        ):  # which error it is depends on what h5py has cached
+            assert set(self.both(action)) <= {"ValueError", "RuntimeError"}
+        with h5py.File(self.paths[0]) as ours, h5py.File(self.paths[1]) as plain:
+            np.testing.assert_array_equal(ours["g/ts"][()], plain["g/ts"][()])
+            assert ours["g/ts"].dtype == plain["g/ts"].dtype
+            assert dict(ours["g/ts"].attrs) == dict(plain["g/ts"].attrs)
+
+    @initialize(kind=KINDS)
+    def make(self, kind):
+        self.number = 1
+        self.row_shape = kind["row_shape"]
+        chunks = (kind.pop("rows_in_chunk"), *[max(n - 1, 1) for n in self.row_shape])
+        self.files = (OutputFile(self.paths[0]), h5py.File(self.paths[1], "w"))
+        self.dsets = []
+        for file in self.files:
+            group = file.create_group("g")
+            dset = create_series(group, "ts", chunks=chunks, **kind)
+            if file is self.files[0]:
+                dset = make_series(dset, group)
+                assert isinstance(dset, TimeSeries)
+            self.dsets.append(dset)
+
+    def both(self, action):
+        return [
+            outcome_of(lambda d=dset, f=file: action(d, f))
+            for dset, file in zip(self.dsets, self.files, strict=True)
+        ]
+
+    def compare(self, action):
+        ours, plain = self.both(action)
+        assert repr(ours) == repr(plain)
+
+    def value(self, value):
+        self.number += 1
+        if not isinstance(value, str):
+            return value
+        shape = self.row_shape if self.number % 5 else (*self.row_shape, 2)
+        rng = np.random.default_rng(self.number)
+        return (rng.random(shape) * 100).astype(value)
+
+    @rule(value=VALUES, how=st.sampled_from(["all", "index", "ellipsis", "last"]))
+    def write_a_row(self, value, how):
+        value = self.value(value)
+
+        def write(dset, file):
+            dset.resize(dset.shape[0] + 1, axis=0)
+            if how == "all":
+                dset[(-1, *[slice(None)] * len(self.row_shape))] = value
+            elif how == "ellipsis":
+                dset[-1, ...] = value
+            else:
+                dset[-1 if how == "index" else dset.shape[0] - 1] = value
+
+        self.compare(write)
+
+    @rule(number=st.integers(1, 40))
+    def write_many_rows(self, number):
+        rows = np.random.default_rng(number).random((number, *self.row_shape)) * 100
+
+        def write(dset, file):
+            for row in rows.astype(dset.dtype):
+                dset.resize(dset.shape[0] + 1, axis=0)
+                dset[-1] = row
+
+        self.compare(write)
+
+    @rule(row=st.integers(0, 9))
+    def append(self, row):
+        values = (np.random.default_rng(row).random(self.row_shape) * 9).astype("f4")
+        num_rows = self.dsets[1].shape[0]
+        if not np.can_cast("f4", self.dsets[1].dtype, "same_kind"):
+            with pytest.raises(TypeError, match="and not the values of type float32"):
+                self.dsets[0].append(values)
+        elif self.dsets[1].maxshape[0] != num_rows:
+            self.dsets[0].append(values)
+            self.dsets[1].resize(num_rows + 1, axis=0)
+            self.dsets[1][-1, ...] = values.astype(self.dsets[1].dtype)
+        self.compare(lambda dset, file: dset.shape)
+
+    @rule()
+    def grow_only(self):
+        self.compare(lambda dset, file: dset.resize(dset.shape[0] + 1, axis=0))
+
+    @rule(size=st.integers(0, MAX_ROWS + 2))
+    def resize(self, size):
+        self.compare(lambda dset, file: dset.resize(size, axis=0))
+
+    @rule(size=st.integers(0, MAX_ROWS))
+    def resize_by_shape(self, size):
+        self.compare(lambda dset, file: dset.resize((size, *self.row_shape)))
+
+    @rule(index=st.integers(-8, 8), value=VALUES)
+    def write_any_row(self, index, value):
+        value = self.value(value)
+        self.compare(lambda dset, file: dset.__setitem__(index, value))
+
+    @rule(start=st.integers(-5, 9), size=st.integers(0, 5), value=st.integers(0, 9))
+    def write_slice(self, start, size, value):
+        where = (slice(start, start + size), ...)
+        self.compare(lambda dset, file: dset.__setitem__(where, value))
+
+    @rule(index=st.integers(-8, 8))
+    def read_a_row(self, index):
+        self.compare(lambda dset, file: dset[index])
+
+    @rule(start=st.integers(-5, 9), step=st.integers(1, 3))
+    def read_slice(self, start, step):
+        self.compare(lambda dset, file: dset[start::step])
+
+    @rule(how=st.sampled_from([(), ..., (..., 0), (-1, ...), slice(None)]))
+    def read_all(self, how):
+        self.compare(lambda dset, file: dset[how])
+
+    @rule()
+    def look(self):
+        for action in (
+            lambda dset, file: dset.shape,
+            lambda dset, file: dset.maxshape,
+            lambda dset, file: len(dset),
+            lambda dset, file: dset.size,
+            lambda dset, file: dset.nbytes,
+            lambda dset, file: dset.ndim,
+            lambda dset, file: dset.dtype,
+            lambda dset, file: dset.name,
+            lambda dset, file: [np.asarray(row).tolist() for row in dset],
+            lambda dset, file: np.asarray(dset),
+            lambda dset, file: dset.chunks,
+            lambda dset, file: (dset.compression, dset.compression_opts, dset.shuffle),
+        ):
+            self.compare(action)
+
+    @rule(value=st.integers())
+    def write_attribute(self, value):
+        self.compare(lambda dset, file: dset.attrs.__setitem__("a", value % 1000))
+        self.compare(lambda dset, file: dict(dset.attrs))
+
+    @rule(
+        way=st.sampled_from(
+            [
+                lambda dset, file: file["g/ts"],
+                lambda dset, file: file["g"]["ts"],
+                lambda dset, file: file["g"].file["g/ts"],
+                lambda dset, file: file["/g"].get("ts"),
+                lambda dset, file: dset.parent["ts"],
+                lambda dset, file: dset.file["g/ts"],
+                lambda dset, file: dict(file["g"].items())["ts"],
+                lambda dset, file: next(iter(file["g"].values())),
+                lambda dset, file: file["g"].parent["g/ts"],
+                lambda dset, file: file[file["g/ts"].ref],
+                lambda dset, file: file["g"].require_group("/g")["ts"],
+            ]
+        )
+    )
+    def read_through_another_handle(self, way):
+        self.compare(lambda dset, file: way(dset, file)[()])
+        self.compare(lambda dset, file: way(dset, file).shape)
+
+    @rule(value=st.integers(0, 9))
+    def write_through_another_handle(self, value):
+        def write(dset, file):
+            other = file["g/ts"]
+            other.resize(other.shape[0] + 1, axis=0)
+            other[-1] = value
+
+        self.compare(write)
+
+    @rule()
+    def visit(self):
+        def visited(dset, file):
+            found = []
+            file.visititems(
+                lambda name, item: found.append((name, np.array(item).tolist()))
+            )
+            return [item for item in found if item[0] == "g/ts"]
+
+        self.compare(visited)
+
+    @rule()
+    def copy(self):
+        def copied(dset, file):
+            file.copy("g/ts", "copy")
+            content = file["copy"][()]
+            del file["copy"]
+            return content
+
+        self.compare(copied)
+
+    @rule()
+    def write_low_level(self):
+        def write(dset, file):
+            if dset.shape[0] and 0 not in dset.shape:
+                rows = np.zeros(dset.shape, dset.dtype)
+                dset.id.write(h5py.h5s.ALL, h5py.h5s.ALL, rows)
+
+        self.compare(write)
+
+    @precondition(lambda self: self.number)
+    @rule()
+    def commit(self):
+        ours, plain = self.files
+        assert ours.commit()
+        plain.flush()
+        with h5py.File(ours.filename) as reader:
+            np.testing.assert_array_equal(reader["g/ts"][()], plain["g/ts"][()])
+
+
+TestSideBySide = SideBySide.TestCase
+TestSideBySide.settings = settings(
+    max_examples=int(os.environ.get("SERIES_EXAMPLES", "60")),
+    stateful_step_count=50,
+    deadline=None,
+)
+
+
+# .. Chunks ...................................................................
+
+
+@pytest.mark.parametrize("num_rows", [None, 1, 14, 10**6])
+@pytest.mark.parametrize("row_shape", [(), (1,), (100,), (1000,), (10**6,), (512, 512)])
+def test_chunk_shape(num_rows, row_shape):
+    shape = chunk_shape(num_rows, row_shape, 8)
+    assert len(shape) == 1 + len(row_shape)
+    assert 8 * np.prod(shape) <= CHUNK_BYTES
+    assert all(1 <= c <= n for c, n in zip(shape[1:], row_shape, strict=True))
+    if num_rows is not None:
+        assert 1 <= shape[0] <= num_rows
+
+
+def test_a_value_larger_than_a_chunk():
+    assert chunk_shape(3, (2,), 10**7) == (1, 1)
+
+
+# .. In a file ................................................................
+
+
+@pytest.fixture
+def file(tmp_path):
+    with OutputFile(tmp_path / "data.h5") as file:
+        yield file
+
+
+def make(file, name="x", **kwargs):
+    kwargs = {
+        "num_rows": None,
+        "row_shape": (3,),
+        "dtype": "f8",
+        "compression": 2,
+    } | kwargs
+    group = file.require_group("g")
+    return make_series(create_series(group, name, **kwargs), group)
+
+
+def test_wrong_rows_are_refused(file):
+    dset = make(file)
+    dset.append([1, 2, 3])
+    for row, error, text in (
+        ([1, 2], ValueError, r"has the shape \(3,\), but this one has \(2,\)"),
+        (5, ValueError, r"but this one has \(\)"),
+        (["a", "b", "c"], TypeError, "and not the values of type <U1"),
+        ([1j, 2, 3], TypeError, "and not the values of type complex128"),
+    ):
+        with pytest.raises(error, match=text):
+            dset.append(row)
+    assert dset[()].tolist() == [[1, 2, 3]]
+
+
+def test_first_row_sets_sizes_that_are_not_limited(file):
+    dset = make(file, row_shape=(None, 2))
+    assert dset.shape == (0, 0, 2)
+    with pytest.raises(ValueError, match="has the shape"):
+        dset.append(np.zeros((4, 3)))
+    dset.append(np.ones((4, 2)))
+    dset.append(np.full((4, 2), 2))
+    assert dset.shape == (2, 4, 2)
+    with pytest.raises(ValueError, match=r"has the shape \(4, 2\)"):
+        dset.append(np.ones((5, 2)))
+    assert dset[:, 0, 0].tolist() == [1, 2]
+
+
+def test_plain_file(tmp_path):
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        dset = make(file)
+        dset.append([1, 2, 3])
+        assert dset.num_bytes_in_memory == 0
+    with h5py.File(tmp_path / "data.h5") as file:
+        assert file["g/x"][()].tolist() == [[1, 2, 3]]
+
+
+def test_memory_is_limited(file):
+    sets = [make(file, f"x{n}", row_shape=(100_000,)) for n in range(40)]
+    for dset in sets:
+        dset.append(np.arange(100_000))
+    assert sum(dset.num_bytes_in_memory for dset in sets) <= 64 * 1024**2
+    file.commit()
+    with h5py.File(file.filename) as reader:
+        for n in range(40):
+            assert (reader[f"g/x{n}"][0] == np.arange(100_000)).all()
+
+
+def test_what_is_read_by_others_is_plain_hdf5(file):
+    rows = np.random.default_rng(1).normal(size=(1000, 3)).cumsum(axis=0)
+    dset = make(file)
+    for row in rows:
+        dset.append(row)
+    file.commit()
+    with h5py.File(file.filename) as reader:
+        plain = reader["g/x"]
+        assert (plain[()] == rows).all()
+        assert (plain.compression, plain.compression_opts, plain.shuffle) == (
+            "gzip",
+            2,
+            True,
+        )
