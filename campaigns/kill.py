@@ -114,7 +114,6 @@ def kill_one(directory: Path, delay: float) -> tuple[str, float, float]:
         time.sleep(0.01)
     time.sleep(delay)
     process.send_signal(signal.SIGKILL)
-    killed_at = time.monotonic()
     process.wait()
 
     try:
@@ -127,8 +126,9 @@ def kill_one(directory: Path, delay: float) -> tuple[str, float, float]:
     times = np.memmap(directory / "times", dtype=float, mode="r")
     longest = float(np.memmap(directory / "times_of_commits", dtype=float, mode="r")[0])
     steps_done = int(np.count_nonzero(times))
-    # The first row that is missing is the first that could have been there.
-    lost = killed_at - times[last_step + 1] if last_step + 1 < steps_done else 0.0
+    # From the first row that is missing to the last one that was written
+    first_missing = min(last_step + 1, steps_done - 1)
+    lost = float(times[steps_done - 1] - times[first_missing])
     longest_step = np.diff(times[:steps_done]).max(initial=0.0)
     return outcome, lost, max(COMMIT_INTERVAL, 20 * longest) + longest + longest_step
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -20,6 +21,7 @@ import h5py
 from ..closing import close_at_exit
 from ..errors import UserError, hide_traceback_of_user_errors
 from ..io.output import COMMIT_INTERVAL, OutputFile
+from ..io.provenance import write_end, write_start
 from ..logging import backend_logger
 from ..monitor import Progress, format_line
 from ..signal import (
@@ -35,6 +37,9 @@ from ..signal import (
 from .config import check_output_path, check_parameters, check_root_cfg
 from .hooks import has_effect, is_ours, only_debugs
 from .parts import ModelParts
+
+_MAX_STATUS = 1000
+"""How much of an error message the output file keeps"""
 
 _METHODS_BEFORE_SETUP = (
     "_setup_loggers",
@@ -113,8 +118,8 @@ class BaseModel(ModelParts):
             self._invoke_setup()
             self.trigger_monitor(force=True)
             self.__commit()
-        except BaseException:
-            self.__close_after_error()
+        except BaseException as error:
+            self.__close_after(error)
             raise
         self.log.info("Model '%s' is set up.\n", self.name)
 
@@ -143,6 +148,8 @@ class BaseModel(ModelParts):
             seed_system_rng=self.root_cfg.get("seed_system_rng", True),
         )
         self._h5file = self._setup_output_file()
+        if isinstance(self._h5file, OutputFile):
+            write_start(self._h5file, model=type(self), cfg=self.root_cfg)
         self._h5group = self._setup_output_group()
         self._parse_root_cfg(**self.root_cfg)
 
@@ -166,9 +173,15 @@ class BaseModel(ModelParts):
         if self._h5file is not None:
             self._h5file.close()
 
-    def __close_after_error(self) -> None:
+    def __note_end(self, status: str) -> None:
+        """Has the output file say how a run has ended."""
+        if isinstance(self._h5file, OutputFile) and self._h5file:
+            write_end(self._h5file, status=status, iterations=self.n_iterations)
+
+    def __close_after(self, error: BaseException) -> None:
         """Closes the model, without hiding the error that is the reason."""
         try:
+            self.__note_end(f"failed: {type(error).__name__}: {error}"[:_MAX_STATUS])
             self.close()
         except Exception:
             self._log.exception("Could not close the output file:")
@@ -231,9 +244,10 @@ class BaseModel(ModelParts):
         try:
             with observing_signals():
                 exit_code = self.__run()
+            self.__note_end("finished" if exit_code == 0 else _stopped_by(exit_code))
             self.__commit()
-        except BaseException:
-            self.__close_after_error()
+        except BaseException as error:
+            self.__close_after(error)
             raise
         if exit_code and self.USE_SYS_EXIT:
             self.log.info("Now exiting (code: %d) ...", exit_code)
@@ -390,3 +404,10 @@ class BaseModel(ModelParts):
         elif isinstance(self._h5file, h5py.File) and self._h5file:
             self._h5file.flush()
             self.__next_flush = self._monotonic_clock() + COMMIT_INTERVAL
+
+
+def _stopped_by(exit_code: int) -> str:
+    try:
+        return f"stopped: {signal.Signals(exit_code - 128).name}"
+    except ValueError:
+        return f"stopped: signal {exit_code - 128}"

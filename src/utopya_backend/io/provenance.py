@@ -1,0 +1,113 @@
+"""Where data comes from: what an output file says about the run that made it.
+
+It stands in the attributes of the file's root group:
+
+====================  ================================================================
+``status``            ``running``; after that ``finished``, ``stopped: SIGUSR1`` (or
+                      another signal), or ``failed: <the error>``. It stays
+                      ``running`` if the process was killed.
+``model``             the class of the model, with its module
+``source_commit``     the git commit of the source of the model, if it has one; with
+                      a ``+`` behind it if there were changes since
+``seed``              the seed of the random numbers, as text: it may be of any size
+``started``           when the model was made (ISO 8601, UTC)
+``ended``             when its last run ended, likewise
+``iterations``        how many iterations were done by then
+``host``              the name of the machine
+``python``, …         the versions of Python, numpy, h5py, HDF5 and utopya_backend
+``configuration``     the resolved configuration of the universe, as YAML
+====================  ================================================================
+"""
+
+import datetime
+import inspect
+import io
+import os
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+
+
+def write_start(file: h5py.File, *, model: type, cfg: Mapping[str, Any]) -> None:
+    """Notes where the data of a file will come from.
+
+    Args:
+        file: The file, new
+        model: The class of the model
+        cfg: The resolved configuration of the universe
+    """
+    from .. import __version__, yaml  # on first use: both import this package
+
+    text = io.StringIO()
+    yaml.dump(cfg, text)
+    file.attrs.update(
+        {
+            # Of a string, an attribute has a reference only: it may be of any size.
+            "configuration": text.getvalue(),
+            "status": "running",
+            "model": f"{model.__module__}.{model.__qualname__}",
+            "seed": str(cfg["seed"]),
+            "started": _now(),
+            "host": platform.node(),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "h5py": h5py.__version__,
+            "hdf5": h5py.version.hdf5_version,
+            "utopya_backend": __version__,
+        }
+    )
+    if commit := source_commit(model):
+        file.attrs["source_commit"] = commit
+
+
+def write_end(file: h5py.File, *, status: str, iterations: int) -> None:
+    """Notes how a run has ended.
+
+    Args:
+        file: The file
+        status: How
+        iterations: How many iterations were done
+    """
+    file.attrs.update({"status": status, "ended": _now(), "iterations": iterations})
+
+
+def source_commit(model: type) -> str | None:
+    """The git commit of the source of a model.
+
+    Args:
+        model: The class of the model
+
+    Returns:
+        The commit, with a ``+`` if there are changes that are not committed;
+        None if the source is not in a git repository, or git is not there.
+    """
+    try:
+        directory = os.path.dirname(os.path.abspath(inspect.getfile(model)))
+    except (TypeError, OSError):  # made in an interactive session
+        return None
+    commit = _git("rev-parse", "HEAD", directory=directory)
+    if commit is None:
+        return None
+    return commit + (
+        "+" if _git("status", "--porcelain", ".", directory=directory) else ""
+    )
+
+
+def _git(*args: str, directory: str) -> str | None:
+    import subprocess
+
+    try:
+        process = subprocess.run(
+            ["git", "-C", directory, *args],
+            capture_output=True, text=True, timeout=5, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return process.stdout.strip()
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
