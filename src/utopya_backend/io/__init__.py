@@ -1,5 +1,6 @@
 """Input and output of data: how it is labelled, and what is in a file."""
 
+from .grid import GridSeries as GridSeries
 from .labels import write_coords as write_coords
 from .labels import write_labels as write_labels
 from .output import OutputFile as OutputFile
@@ -8,6 +9,7 @@ from .storage import recover as recover
 from .timeseries import TimeSeries as TimeSeries
 
 __all__ = [
+    "GridSeries",
     "OutputFile",
     "Recovery",
     "TimeSeries",

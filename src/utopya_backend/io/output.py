@@ -163,11 +163,14 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
         """The path of the file."""
         return self._path
 
-    def add_series(self, dset: h5py.Dataset) -> TimeSeries:
+    def add_series(
+        self, dset: h5py.Dataset, cls: type[TimeSeries] = TimeSeries
+    ) -> TimeSeries:
         """Has the rows of a new dataset kept in memory until there are many.
 
         Args:
             dset: A dataset of this file, without rows
+            cls: What to make of it
 
         Returns:
             The same dataset. What is done to that changes the file on disk
@@ -175,7 +178,7 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
         """
         block_bytes = dset.chunks[0] * math.prod(dset.shape[1:]) * dset.dtype.itemsize
         fits = block_bytes <= 4 * self.memory_for_series
-        series = TimeSeries(dset, self, buffered=fits)
+        series = cls(dset, self, buffered=fits)
         self._series[h5py.h5o.get_info(dset.id).addr] = series
         return series
 
@@ -300,16 +303,19 @@ def create_series(
     )
 
 
-def make_series(dset: h5py.Dataset, group: h5py.Group) -> TimeSeries:
+def make_series(
+    dset: h5py.Dataset, group: h5py.Group, cls: type[TimeSeries] = TimeSeries
+) -> TimeSeries:
     """Makes a time series of a dataset, in memory if its file can do that.
 
     Args:
         dset: The dataset, without rows
         group: A group of the same file
+        cls: What to make of it
     """
     if isinstance(group, OutputGroup):
-        return group.file.add_series(dset)
-    return TimeSeries(dset)
+        return group.file.add_series(dset, cls)
+    return cls(dset)
 
 
 def create_output_file(

@@ -1,9 +1,11 @@
 """The base class of models that advance in discrete steps."""
 
 import abc
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..io.grid import GridSeries, check_grid
 from ..io.labels import (
     Coordinates,
     check_coords,
@@ -190,6 +192,29 @@ class StepwiseModel(BaseModel):
         """
         check_dims(extra_dims)
         check_dims(["time", *extra_dims])
+        series: TimeSeries = self._create_series(
+            TimeSeries,
+            name,
+            extra_dims=extra_dims,
+            sizes=sizes,
+            coords=coords,
+            attrs={},
+            compression=compression,
+            **dset_kwargs,
+        )
+        return series
+
+    def _create_series(
+        self,
+        cls: type[TimeSeries],
+        name: str,
+        *,
+        extra_dims: Sequence[str],
+        sizes: Mapping[str, int | None],
+        coords: Mapping[str, Coordinates],
+        attrs: Mapping[str, Any],
+        **dset_kwargs: Any,
+    ) -> Any:
         all_sizes = {dim: sizes.get(dim) for dim in extra_dims}
         check_sizes(sizes, all_sizes)
         check_coords(coords, all_sizes)
@@ -200,14 +225,76 @@ class StepwiseModel(BaseModel):
             # A dataset that is made after the last write can still be written to.
             num_rows=len(times) or None,
             row_shape=tuple(all_sizes.values()),
-            compression=compression,
             **{"dtype": "float64", **dset_kwargs},
         )
+        dset.attrs.update(attrs)
         write_labels(dset, ["time", *extra_dims], coords)
         write_coords(
             dset, "time", mode="start_and_step", args=[times.start, times.step]
         )
-        return make_series(dset, self.h5group)
+        return make_series(dset, self.h5group, cls)
+
+    def create_grid_dset(
+        self,
+        name: str,
+        *,
+        grid_shape: Sequence[int],
+        dtype: Any = "float64",
+        space_extent: Sequence[float] | None = None,
+        grid_structure: str = "square",
+        compression: Any = 2,
+        **dset_kwargs: Any,
+    ) -> GridSeries:
+        """Creates a dataset for a time series of grids.
+
+        It is written by ``append(grid)``, and evaluated by the frontend as an
+        array with the dimensions ``time``, ``x``, ``y`` (and ``z``).
+
+        Args:
+            name: Name of the dataset
+            grid_shape: The shape of a grid, two or three numbers of cells
+            dtype: The data type of its cells
+            space_extent: The physical size of the grid along each axis; by
+                default, the frontend's is used.
+            grid_structure: ``square`` or ``hexagonal``
+            compression: See :py:meth:`create_ts_dset`
+            **dset_kwargs: See :py:meth:`create_ts_dset`
+
+        Raises:
+            ValueError: If the description of the grid is not valid
+
+        Example:
+            A grid of 512 times 512 cells::
+
+                self.dset = self.create_grid_dset(
+                    "state", grid_shape=(512, 512), dtype="uint8"
+                )
+                ...
+                self.dset.append(self.state)  # array[x, y]
+        """
+        check_grid(grid_shape, space_extent, grid_structure)
+        num_cells = math.prod(grid_shape)
+        dset: GridSeries = self._create_series(
+            GridSeries,
+            name,
+            extra_dims=("cell_ids",),
+            sizes={"cell_ids": num_cells},
+            coords={"cell_ids": {"mode": "trivial"}},
+            attrs={
+                "content": "grid",
+                "grid_shape": list(grid_shape),
+                "index_order": "C",
+                "grid_structure": grid_structure,
+                **(
+                    {} if space_extent is None else {"space_extent": list(space_extent)}
+                ),
+            },
+            compression=compression,
+            dtype=dtype,
+            **dset_kwargs,
+        )
+        dset.grid_shape = tuple(grid_shape)
+        return dset
 
     def _times_of_coming_writes(self) -> range:
         start, stop, step = self._write_start_stop_step

@@ -1,0 +1,70 @@
+"""Grids: time series of 2D or 3D arrays, as the frontend reads them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .timeseries import TimeSeries
+
+GRID_STRUCTURES = ("square", "hexagonal")
+
+
+class GridSeries(TimeSeries):
+    """A time series of grids, of shape ``[time, cell_ids]``.
+
+    The cells of a grid are stored one after the other, the last index varying
+    fastest, as numpy has them; attributes tell the grid's shape.
+    """
+
+    grid_shape: tuple[int, ...]
+    """The shape of a grid"""
+
+    def append(self, row: Any) -> None:
+        """Appends a grid.
+
+        Args:
+            row: The grid, array[x, y] or array[x, y, z]
+
+        Raises:
+            ValueError: If it has another shape. Nothing is appended then.
+            TypeError: If it has values of a type that the dataset cannot hold.
+                Nothing is appended then, either.
+        """
+        grid = np.asarray(row)
+        if grid.shape != self.grid_shape:
+            raise ValueError(
+                f"A grid of '{self.name}' has the shape {self.grid_shape}, but this "
+                f"one has {grid.shape}."
+            )
+        super().append(grid.reshape(-1))
+
+
+def check_grid(
+    grid_shape: Sequence[int], space_extent: Sequence[float] | None, structure: str
+) -> None:
+    """Checks the description of a grid.
+
+    Args:
+        grid_shape: Its number of cells along each axis
+        space_extent: Its physical size along each axis
+        structure: How the cells are arranged
+
+    Raises:
+        ValueError: If it is not valid
+    """
+    if len(grid_shape) not in (2, 3) or min(grid_shape) < 1:
+        raise ValueError(
+            f"A grid has two or three dimensions of at least one cell each, but "
+            f"grid_shape is {tuple(grid_shape)}. Give e.g. grid_shape=(512, 512)"
+        )
+    if space_extent is not None and len(space_extent) != len(grid_shape):
+        raise ValueError(
+            f"space_extent has {len(space_extent)} values, but the grid "
+            f"{len(grid_shape)} dimensions: give one for each."
+        )
+    if structure not in GRID_STRUCTURES:
+        raise ValueError(
+            f"There is no grid structure {structure!r}: choose one of "
+            f"{', '.join(GRID_STRUCTURES)}."
+        )
