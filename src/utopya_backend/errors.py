@@ -46,6 +46,10 @@ class JournalError(UserError, ValueError):
     """The journal of an output file does not belong to it."""
 
 
+class NotAnOutputFileError(UserError, ValueError):
+    """A file is not what it has to be to be read."""
+
+
 class FileInUseError(UserError, BlockingIOError):
     """An output file is open in another process."""
 

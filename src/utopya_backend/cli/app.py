@@ -9,6 +9,7 @@ from .. import __version__
 from ..errors import EXIT_CODE, UserError
 from .recover import recover
 from .run import run
+from .show import show
 
 
 class _Commands(click.Group):
@@ -30,3 +31,4 @@ def main() -> None:
 
 main.add_command(run)
 main.add_command(recover)
+main.add_command(show)

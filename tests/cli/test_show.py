@@ -1,0 +1,97 @@
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from utopya_backend import ModelBenchmarkMixin, StepwiseModel
+from utopya_backend.cli import main
+from utopya_backend.io import OutputFile, storage
+
+
+def show(path, code=0):
+    result = CliRunner().invoke(main, ["show", str(path)])
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result.output
+
+
+class M(ModelBenchmarkMixin, StepwiseModel):
+    def setup(self):
+        self.dset = self.create_ts_dset("x", extra_dims=["k"], sizes={"k": 2})
+        self.h5group["odd/nan"] = [np.nan, 1.0, np.inf]
+        self.h5group["odd/none"] = [np.nan]
+        self.h5group["odd/text"] = "text"
+        self.h5group["odd/empty"] = np.zeros(0)
+        self.h5group["odd/one"] = 7
+        self.h5group["odd/truth"] = [True, False]
+
+    def perform_step(self):
+        pass
+
+    def write_data(self):
+        self.dset.append([self.time, -1.5])
+
+
+def test_show(make, tmp_path):
+    model = make(M, num_steps=4)
+    model.run()
+    model.close()
+    output = show(tmp_path / "data.h5")
+    rows = [line.split() for line in output.splitlines()]
+    assert rows[0][0] == str(tmp_path / "data.h5")
+    assert ["status", "finished"] in rows
+    assert ["seed", "42"] in rows
+    assert ["M/"] in rows
+    find = {row[0]: row for row in rows if row}
+    assert " ".join(find["x"]).startswith("x time: 5 × k: 2 float64")
+    assert find["x"][-3:] == ["-1.5", "to", "4"]
+    assert find["nan"][-1] == "1"
+    assert find["none"][-3:] == ["no", "finite", "values"]
+    assert find["truth"][-3:] == ["0", "to", "1"]
+    assert find["one"][1] == "scalar"
+    assert find["one"][-1] == "7"
+    assert "Elapsed times (M/benchmark/total):" in output
+    assert find["simulation"][-2:] == ["100.0", "%"]
+
+
+def test_run_directory(make, tmp_path):
+    model = make(M)
+    model.close()
+    (tmp_path / "data/uni0").mkdir(parents=True)
+    (tmp_path / "data/uni1").mkdir()
+    content = (tmp_path / "data.h5").read_bytes()
+    assert show(tmp_path).splitlines()[0].startswith(str(tmp_path / "data.h5"))
+    (tmp_path / "data.h5").unlink()
+    for number in (0, 1):
+        (tmp_path / f"data/uni{number}/data.h5").write_bytes(content)
+    output = show(tmp_path)
+    assert output.count("status          running") == 2
+    assert "uni1/data.h5" in output
+
+
+def test_killed_while_committing(tmp_path, monkeypatch):
+    path = tmp_path / "data.h5"
+    file = OutputFile(path)
+    file["x"] = 1
+    monkeypatch.setattr(storage, "apply", lambda journal, file: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        file.commit()
+    monkeypatch.undo()
+    content = (tmp_path / "data.h5.wal").read_bytes()
+    file.close()
+    (tmp_path / "data.h5.wal").write_bytes(content)
+    assert "Its writer was killed: a commit was completed." in show(path)
+    assert "Its writer was killed" not in show(path)
+
+
+def test_file_of_another_program(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["a"] = 1
+    assert "It does not say where it comes from" in show(tmp_path / "x.h5")
+
+
+def test_mistakes(tmp_path):
+    assert "There is no file" in show(tmp_path / "no.h5", code=2)
+    assert "There is no data.h5 in" in show(tmp_path, code=2)
+    (tmp_path / "x.h5").write_text("text")
+    assert "is no HDF5 file" in show(tmp_path / "x.h5", code=2)
