@@ -68,11 +68,20 @@ def _handle_signal(signum: int, frame: FrameType | None) -> None:
     """
     again = SIGNAL_INFO["got_signal"] and SIGNAL_INFO["signum"] == signum
     terminal = sys.stdout is not None and sys.stdout.isatty()
-    if again and signum == signal.SIGINT and terminal:
+    if again and signum == signal.SIGINT and terminal and not _is_in_storage(frame):
         raise KeyboardInterrupt
     SIGNAL_INFO.update(
         {"got_signal": True, "signum": signum, "frame": frame, "at_time": time.time()}
     )
+
+
+def _is_in_storage(frame: FrameType | None) -> bool:
+    """Whether HDF5 is writing: it could not go on after an exception."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "utopya_backend.io.storage":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def attach_signal_handlers(

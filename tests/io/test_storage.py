@@ -1,5 +1,6 @@
 """The file on disk always is a commit: after a kill, a power failure, a full disk."""
 
+import contextlib
 import errno
 import os
 import random
@@ -204,6 +205,45 @@ def test_full_disk(path, tmp_path, full_disk, capacity):
         assert content_of(reader) == final
 
 
+@pytest.mark.parametrize("num_failures", [1, 2, 3])
+@pytest.mark.parametrize("what", ["write", "truncate", "sync"])
+def test_any_call_may_fail(tmp_path, monkeypatch, what, num_failures):
+    """Whichever system call fails, and the next ones of its kind, nothing is lost."""
+    counts = {"calls": 0, "fail_at": 10**9}
+
+    class Failing(DiskFile):
+        pass
+
+    def failing(self, *args):
+        counts["calls"] += 1
+        if 0 <= counts["calls"] - counts["fail_at"] < num_failures:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), self.path)
+        return getattr(DiskFile, what)(self, *args)
+
+    setattr(Failing, what, failing)
+    monkeypatch.setattr(storage, "DiskFile", Failing)
+    fail_at, total = 10, 10**9
+    while fail_at < total:
+        counts.update(calls=0, fail_at=10**9)
+        path = tmp_path / f"data {fail_at}.h5"
+        file = OutputFile(path)
+        counts["fail_at"] = fail_at
+        for step in work(file, random.Random(6), 25):
+            if step % 4 == 3:
+                with contextlib.suppress(OSError):
+                    file.commit()
+        expected = content_of(file)
+        with contextlib.suppress(OSError):
+            file.commit()
+        counts["fail_at"] = 10**9
+        file.close()
+        total = counts["calls"]
+        with h5py.File(path) as reader:
+            assert content_of(reader) == expected, f"call {fail_at}"
+        path.unlink()
+        fail_at += 7
+
+
 def test_full_disk_when_closing(path, full_disk):
     full_disk.capacity = 10
     file = OutputFile(path)
@@ -269,13 +309,25 @@ def test_readers_put_a_commit_off_for_five_seconds_only(path, timed_file):
     file["x"] = 1
     with h5py.File(path):
         clock.now += 2
-        assert file.commit_if_due() is False
-        clock.now += 5
+        for _ in range(5):
+            assert file.commit_if_due() is False
+            clock.now += 1
         assert file.commit_if_due() is True
         file["y"] = 1
         before = clock.now
         assert file.commit() is True  # it waits
         assert 5 <= clock.now - before < 5.1
+
+
+def test_another_reader_has_its_own_time(path, timed_file):
+    file, clock = timed_file
+    file["x"] = 1
+    clock.now += 2
+    with h5py.File(path):
+        assert file.commit_if_due() is False
+    clock.now += 100
+    with h5py.File(path):
+        assert file.commit_if_due() is False
 
 
 def test_commits_are_not_too_frequent(path, timed_file):
@@ -392,6 +444,39 @@ def test_interrupts_reach_the_caller_and_never_hdf5(path, monkeypatch):
     with h5py.File(path) as reader:
         assert reader["x"][-1] == 9999
     file.close()
+
+
+def test_after_an_interrupted_write_nothing_is_committed(path):
+    file = OutputFile(path)
+    file["x"] = 1
+    file.commit()
+    file._storage._is_writing = True  # as an interrupt at its first line leaves it
+    file["y"] = np.arange(10_000)
+    with pytest.raises(OSError, match="was interrupted while it was writing"):
+        file.commit()
+    with pytest.raises(OSError, match="was interrupted while it was writing"):
+        file.close()
+    with h5py.File(path) as reader:
+        assert content_of(reader) == {"x": 1}
+
+
+def test_the_directory_may_change(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    file = OutputFile("data.h5")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    other = tmp_path / "elsewhere/data.h5.wal"
+    other.write_text("precious")
+    file.close()
+    assert other.read_text() == "precious"
+    assert set(os.listdir(tmp_path)) == {"elsewhere", "data.h5"}
+
+
+def test_a_journal_that_somebody_has_removed(path):
+    file = OutputFile(path)
+    os.unlink(journal_path(str(path)))
+    file.close()
+    h5py.File(path, "a").close()  # nobody has it open
 
 
 def test_a_forked_child_does_not_touch_the_file(path):

@@ -390,3 +390,70 @@ def test_what_is_read_by_others_is_plain_hdf5(file):
             2,
             True,
         )
+
+
+def test_values_that_do_not_fit(file):
+    dset = make(file, row_shape=(), dtype="u1")
+    dset.append(5)
+    for value in (300, -1):
+        with pytest.raises(ValueError, match="holds uint8, from 0 to 255, but"):
+            dset.append(value)
+    assert dset[()].tolist() == [5]
+
+
+def test_fill_value(file):
+    dset = make(file, fillvalue=-1.0)
+    dset.resize(2, axis=0)
+    dset[1, 0] = 5
+    assert dset[()].tolist() == [[-1, -1, -1], [5, -1, -1]]
+
+
+def test_fancy_indices(file):
+    dset = make(file)
+    dset.append([1, 2, 3])
+    dset[-1, [0, 2]] = 7
+    dset[-1, np.array([False, True, False])] = 8
+    assert dset[()].tolist() == [[7, 8, 7]]
+
+
+def test_deleted_series_take_no_memory(file):
+    for number in range(5):
+        dset = make(file)
+        dset.append([number] * 3)
+        file.commit()
+        del file["g/x"]
+    file.commit()
+    assert file._series == {}
+    make(file).append([1, 2, 3])
+    assert file["g/x"][()].tolist() == [[1, 2, 3]]
+
+
+def test_required_dataset(file):
+    dset = make(file)
+    dset.append([1, 2, 3])
+    assert file["g"].require_dataset("x", (1, 3), "f8") is dset
+    assert file["g"].require_dataset("y", (2,), "f8").shape == (2,)
+
+
+@pytest.mark.parametrize("compression", [None, 0, 2])
+def test_long_doubles(file, compression):
+    dset = make(file, dtype=np.longdouble, compression=compression)
+    dset.append([1, 2, 3])
+    file.commit()
+    with h5py.File(file.filename) as reader:
+        assert reader["g/x"][()].tolist() == [[1, 2, 3]]
+
+
+def test_all_of_a_file_is_closed_even_if_a_part_fails(file, monkeypatch):
+    good, bad = make(file, "good"), make(file, "bad")
+    good.append([1, 2, 3])
+    bad.append([1, 2, 3])
+
+    def failing(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(bad._writer, "write", failing)
+    with pytest.raises(MemoryError):
+        file.close()
+    with h5py.File(file.filename) as reader:
+        assert reader["g/good"][()].tolist() == [[1, 2, 3]]

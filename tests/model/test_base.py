@@ -521,6 +521,20 @@ class BadFile:
         raise OSError("disk full")
 
 
+@pytest.mark.parametrize("message", ["nul \0 byte", "half \udc80"])
+def test_odd_error_messages(make, tmp_path, message):
+    class Failing(Counter):
+        def iterate(self):
+            raise ValueError(message)
+
+    model = make(Failing)
+    with pytest.raises(ValueError, match=r"nul|half"):
+        model.run()
+    assert not model._h5file
+    with h5py.File(tmp_path / "data.h5") as file:
+        assert file.attrs["status"].startswith("failed: ValueError: ")
+
+
 def test_failure_while_closing_does_not_hide_the_error(make, caplog):
     class Failing(Counter):
         def iterate(self):

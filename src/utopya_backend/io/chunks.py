@@ -108,14 +108,17 @@ class ChunkWriter:
             dset_id.write_direct_chunk((start, *offsets), self._encode(part))
 
     def _encode(self, chunk: np.ndarray[Any, Any]) -> bytes:
-        data: Any = np.ascontiguousarray(chunk)
-        if self._shuffles and data.itemsize > 1:
+        octets = np.ascontiguousarray(chunk).reshape(-1).view(np.uint8)
+        if self._shuffles and chunk.itemsize > 1:
             # The first bytes of all values, then the second ones, and so on
-            octets = data.view(np.uint8).reshape(-1, data.itemsize)
-            data = np.ascontiguousarray(octets.T)
+            octets = np.ascontiguousarray(octets.reshape(-1, chunk.itemsize).T)
         if not self._compresses:
-            return zlib.compress(data, 0) if self._deflates else bytes(data)
+            return (
+                zlib.compress(octets.tobytes(), 0)
+                if self._deflates
+                else octets.tobytes()
+            )
         from isal import isal_zlib  # on first use: a model may write nothing
 
-        compressed: bytes = isal_zlib.compress(data, _ISAL_LEVEL)
+        compressed: bytes = isal_zlib.compress(octets, _ISAL_LEVEL)
         return compressed

@@ -1,5 +1,6 @@
 """The output file of a model: an HDF5 file that always is its last commit."""
 
+import contextlib
 import math
 import os
 import time
@@ -8,6 +9,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py._objects import phil
 
 from ..closing import close_at_exit
 from ..errors import OutputExistsError
@@ -68,6 +70,18 @@ class _Node:
         """
         group = super().create_group(*args, **kwargs)  # type: ignore[misc]  # likewise
         return OutputGroup(self._root, group.id)
+
+    def require_dataset(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Gets or creates a dataset; see :py:meth:`h5py.Group.require_dataset`.
+
+        Args:
+            name: Its name
+            *args: Passed on to it
+            **kwargs: Passed on to it
+        """
+        self._root.bring_up_to_date()
+        super().require_dataset(name, *args, **kwargs)  # type: ignore[misc]  # likewise
+        return self[name]
 
     def copy(self, *args: Any, **kwargs: Any) -> None:
         """Copies an object; see :py:meth:`h5py.Group.copy`.
@@ -184,8 +198,12 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
 
     def bring_up_to_date(self) -> None:
         """Writes the rows of time series that are in memory only."""
-        for series in self._series.values():
-            series.bring_up_to_date()
+        for address, series in list(self._series.items()):
+            if series.is_deleted:
+                series.let_go()
+                del self._series[address]
+            else:
+                series.bring_up_to_date()
 
     @property
     def memory_for_series(self) -> int:
@@ -229,11 +247,12 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
 
     def _commit(self, *, wait: bool) -> bool:
         start = self._clock()
-        if self._id:
-            self.bring_up_to_date()
-            self.flush()
         try:
-            done = self._storage.commit(wait=wait)
+            with phil:  # no other thread may change anything meanwhile
+                if self._id:
+                    self.bring_up_to_date()
+                    self.flush()
+                done = self._storage.commit(wait=wait)
         except OSError as error:
             raise _explain(error, self._path) from error
         end = self._clock()
@@ -248,18 +267,25 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
         Raises:
             OSError: If it cannot be written; it is closed all the same.
         """
-        if self._id:
-            for series in self._series.values():
-                series.let_go()
-            super().close()
         if not self._storage.is_open:
             return
         try:
-            self._storage.commit(wait=True)
+            with phil:
+                self._close_hdf5()
+                self._storage.commit(wait=True)
         except OSError as error:
             raise _explain(error, self._path) from error
         finally:
             self._storage.close()
+
+    def _close_hdf5(self) -> None:
+        if not self._id:
+            return
+        with contextlib.ExitStack() as stack:  # all of it, even if one of them fails
+            stack.callback(self._storage.commit, wait=True)
+            stack.callback(super().close)
+            for series in self._series.values():
+                stack.callback(series.let_go)
 
 
 def create_series(

@@ -7,7 +7,9 @@ refers to it yet. What it changes below that stays in memory, page by page, unti
 commit writes it by way of a journal; see :py:mod:`~utopya_backend.io.journal`.
 """
 
+import contextlib
 import enum
+import errno
 import io
 import os
 import time
@@ -65,7 +67,7 @@ class Storage:
                 that name, exists.
             OSError: If it cannot be created
         """
-        self._path = path
+        self._path = path = os.path.abspath(path)
         self._pid = os.getpid()
         self._fsync = fsync
         self._clock = clock
@@ -76,7 +78,10 @@ class Storage:
         self._pages: dict[int, bytearray] = {}
         self._appended = False
         self._applying: Journal | None = None
-        self._waiting_since: float | None = None
+        self._put_off = 0.0
+        self._last_refusal: float | None = None
+        self._is_writing = False
+        self._is_broken = False
         self._interrupt: KeyboardInterrupt | None = None
         self._is_open = True
         self._journal = DiskFile.create(journal_path(path))
@@ -147,10 +152,14 @@ class Storage:
         Args:
             data: What to write
         """
+        # If the last time was left by an interrupt, HDF5 believes that it failed.
+        self._is_broken = self._is_broken or self._is_writing
+        self._is_writing = True
         if os.getpid() == self._pid:
             self._until_done(lambda: self._write(self._position, memoryview(data)))
         self._position += len(data)
         self._size = max(self._size, self._position)
+        self._is_writing = False
         return len(data)
 
     def truncate(self, size: int | None = None) -> int:
@@ -183,8 +192,12 @@ class Storage:
         start, data = start + num_below, data[num_below:]
         if not data:
             return
-        in_memory = self._pages and any(
-            offset in self._pages for offset in _page_offsets(start, start + len(data))
+        # A commit that failed half-way first sets the size, when it is tried again.
+        in_memory = self._applying is not None or any(
+            offset in self._pages
+            for offset in (
+                _page_offsets(start, start + len(data)) if self._pages else ()
+            )
         )
         if not in_memory:
             try:
@@ -232,6 +245,10 @@ class Storage:
         """
         if os.getpid() != self._pid or not self._is_open:
             return True
+        if self._is_writing or self._is_broken:
+            raise OSError(
+                errno.EINTR, "HDF5 was interrupted while it was writing", self._path
+            )
         if self._has_changes():
             if not self._lock(wait=wait):
                 return False
@@ -239,7 +256,7 @@ class Storage:
                 self._until_done(self._commit)
             finally:
                 self._file.try_lock(exclusive=False)
-            self._waiting_since = None
+            self._put_off, self._last_refusal = 0.0, None
         if self._interrupt is not None:
             interrupt, self._interrupt = self._interrupt, None
             raise interrupt
@@ -257,11 +274,13 @@ class Storage:
         self._apply_journal()
 
     def _lock(self, *, wait: bool) -> bool:
-        now = self._clock()
-        if self._waiting_since is None:
-            self._waiting_since = now
         while not self._file.try_lock(exclusive=True):
-            if self._clock() - self._waiting_since >= READER_PATIENCE:
+            now = self._clock()
+            if self._last_refusal is not None:
+                # After a long gap, this may well be another reader.
+                self._put_off += min(now - self._last_refusal, 1.0)
+            self._last_refusal = now
+            if self._put_off >= READER_PATIENCE:
                 return True
             self._file.try_lock(exclusive=False)
             if not wait:
@@ -326,10 +345,13 @@ class Storage:
         if not self._is_open:
             return
         self._is_open = False
-        if os.getpid() == self._pid and self._applying is None:
-            os.unlink(self._journal.path)
-        self._file.close()
-        self._journal.close()
+        try:
+            if os.getpid() == self._pid and self._applying is None:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._journal.path)
+        finally:
+            self._file.close()
+            self._journal.close()
 
 
 class Recovery(enum.Enum):

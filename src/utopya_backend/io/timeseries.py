@@ -5,6 +5,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py._objects import phil
 
 from .chunks import ChunkWriter
 
@@ -57,6 +58,7 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             and dset.dtype.kind in "biufc"
             and None not in dset.maxshape[1:]
             and self._writer.is_direct
+            and not np.any(dset.fillvalue)  # the buffer is filled with zeros
         )
         self._all_columns = (slice(None),) * len(self._row_shape)
         self._block_size = self._writer.shape[0]
@@ -93,8 +95,8 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
                 are not limited.
 
         Raises:
-            ValueError: If it has another shape than the rows before. Nothing
-                is appended then.
+            ValueError: If it has another shape than the rows before, or values
+                that are too large. Nothing is appended then.
             TypeError: If it has values of a type that the dataset cannot hold.
                 Nothing is appended then, either.
         """
@@ -108,16 +110,27 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
                 f"A row of '{self.name}' has the shape {tuple(row_shape)}, but this "
                 f"one has {values.shape}."
             )
-        if not np.can_cast(values.dtype, self.dtype, "same_kind"):
-            raise TypeError(
-                f"'{self.name}' holds {self.dtype}, and not the values of type "
-                f"{values.dtype} of this row."
-            )
+        self._check_values(values)
         if self.shape[1:] == values.shape:
             self.resize(num_rows + 1, axis=0)
         else:
             self.resize((num_rows + 1, *row_shape))
         self[-1, ...] = values.astype(self.dtype)
+
+    def _check_values(self, values: np.ndarray[Any, Any]) -> None:
+        if values.dtype.kind in "iu" and self.dtype.kind in "iu":
+            limits = np.iinfo(self.dtype)
+            if values.size and (values.min() < limits.min or values.max() > limits.max):
+                raise ValueError(
+                    f"'{self.name}' holds {self.dtype}, from {limits.min} to "
+                    f"{limits.max}, but this row has values from {values.min()} to "
+                    f"{values.max()}."
+                )
+        elif not np.can_cast(values.dtype, self.dtype, "same_kind"):
+            raise TypeError(
+                f"'{self.name}' holds {self.dtype}, and not the values of type "
+                f"{values.dtype} of this row."
+            )
 
     def resize(self, size: Any, axis: int | None = None) -> None:
         """Resizes the dataset, as :py:meth:`h5py.Dataset.resize`.
@@ -134,9 +147,10 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
 
     def _grow(self) -> None:
         if self._num_rows - self._start == self._block_size:
-            self._write_block()
-            self._start += self._block_size
-            self._buffer[...] = 0
+            with phil:  # another thread may be committing
+                self._write_block()
+                self._start += self._block_size
+                self._buffer[...] = 0
         self._num_rows += 1
         self._shape = (self._num_rows, *self._row_shape)
         self._dirty = True
@@ -156,9 +170,14 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
 
     def _is_last_row(self, args: Any) -> bool:
         if type(args) is tuple:
-            if not args or args[1:] not in (self._all_columns, (Ellipsis,)):
+            if not args:
                 return False
-            args = args[0]
+            args, *rest = args
+            all_slices = all(type(arg) is slice for arg in rest)
+            if not (all_slices and tuple(rest) == self._all_columns) and not (
+                len(rest) == 1 and rest[0] is Ellipsis
+            ):
+                return False
         if type(args) is not int or self._num_rows == self._start:
             return False
         return bool(args == -1 or args == self._num_rows - 1)
@@ -185,15 +204,20 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
 
     def bring_up_to_date(self) -> None:
         """Writes what is in memory only to the file, and keeps it in memory."""
-        if self._attached and self._dirty:
-            self._write_block()
+        with phil:
+            if self._attached and self._dirty:
+                self._write_block()
 
     def _write_block(self) -> None:
         """Writes the rows in the buffer, as the chunks of which they are part."""
-        self._id.set_extent((self._num_rows, *self._row_shape))
-        if self._num_rows > self._start and 0 not in self._row_shape:
-            self._writer.write(self._id, self._start, self._buffer)
-        self._dirty = False
+        self._dirty = False  # before, so that a row that comes meanwhile counts
+        try:
+            self._id.set_extent((self._num_rows, *self._row_shape))
+            if self._num_rows > self._start and 0 not in self._row_shape:
+                self._writer.write(self._id, self._start, self._buffer)
+        except BaseException:
+            self._dirty = True
+            raise
 
     @property
     def file(self) -> Any:
@@ -201,9 +225,15 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         file = None if self._root is None else self._root()
         return super().file if file is None else file
 
+    @property
+    def is_deleted(self) -> bool:
+        """Whether no name in the file leads to this any more."""
+        return bool(h5py.h5o.get_info(self._id).rc == 0)
+
     def let_go(self) -> None:
         """Brings the file up to date, and keeps nothing in memory from now on."""
-        self.bring_up_to_date()
+        if not self.is_deleted:
+            self.bring_up_to_date()
         self._is_buffered = self._attached = False
         self._buffer = self._buffer[:0]
 

@@ -180,9 +180,16 @@ class BaseModel(ModelParts):
 
     def __close_after(self, error: BaseException) -> None:
         """Closes the model, without hiding the error that is the reason."""
+        message = f"failed: {type(error).__name__}: {error}"[:_MAX_STATUS]
+        # HDF5 stores no NUL, and UTF-8 no half of a surrogate pair.
+        message = (
+            message.replace("\0", "\\0").encode(errors="backslashreplace").decode()
+        )
         try:
-            self.__note_end(f"failed: {type(error).__name__}: {error}"[:_MAX_STATUS])
-            self.close()
+            try:
+                self.__note_end(message)
+            finally:
+                self.close()
         except Exception:
             self._log.exception("Could not close the output file:")
 
