@@ -1,6 +1,7 @@
 """Fixtures: configurations of universes, models, a clock; and checks for leaks."""
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -9,9 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from utopya_backend import StepwiseModel, yaml
 from utopya_backend.signal import SIGNAL_INFO
+
+# The machines that check a change are slow at times, and try the same examples each
+# time; whoever works on the project tries new ones.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
