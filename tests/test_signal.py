@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from utopya_backend.io import OutputFile, storage
 from utopya_backend.signal import (
     SIG_STOPCOND,
     SIGNAL_INFO,
@@ -119,6 +120,24 @@ def test_a_second_ctrl_c_on_a_terminal_interrupts(handlers, monkeypatch):
     send(signal.SIGTERM)
     send(signal.SIGTERM)
     send(signal.SIGINT)  # the first one
+    with pytest.raises(KeyboardInterrupt):
+        send(signal.SIGINT)
+
+
+def test_an_interrupt_waits_for_hdf5(handlers, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    with OutputFile(tmp_path / "data.h5") as file:
+        write = storage.Storage._write
+
+        def interrupted_write(self, start, data):
+            send(signal.SIGINT)
+            send(signal.SIGINT)
+            write(self, start, data)
+
+        monkeypatch.setattr(storage.Storage, "_write", interrupted_write)
+        file["x"] = 1
+        file.commit()
+        assert file["x"][()] == 1
     with pytest.raises(KeyboardInterrupt):
         send(signal.SIGINT)
 

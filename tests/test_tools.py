@@ -164,8 +164,10 @@ def test_dotted_names_of_the_same_top(make_package, tmp_path, with_init):
 
 def test_a_package_may_change_the_path(make_package):
     code = "import sys\nsys.path.append('/somewhere')"
+    sys_path = list(sys.path)
     import_package_from_dir(make_package("one/my_impl", 1, code))
-    sys.path.remove("/somewhere")
+    assert sys.path == [*sys_path, "/somewhere"]
+    sys.path[:] = sys_path
 
 
 def test_relative_imports_that_come_late(make_package):

@@ -476,7 +476,8 @@ def test_a_journal_that_somebody_has_removed(path):
     file = OutputFile(path)
     os.unlink(journal_path(str(path)))
     file.close()
-    h5py.File(path, "a").close()  # nobody has it open
+    with h5py.File(path, "a") as other:  # which fails if somebody has it open
+        assert content_of(other) == {}
 
 
 def test_a_forked_child_does_not_touch_the_file(path):
