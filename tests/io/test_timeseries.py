@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import threading
 
 import h5py
 import numpy as np
@@ -457,3 +458,28 @@ def test_all_of_a_file_is_closed_even_if_a_part_fails(file, monkeypatch):
         file.close()
     with h5py.File(file.filename) as reader:
         assert reader["g/good"][()].tolist() == [[1, 2, 3]]
+
+
+def test_rows_that_come_from_another_thread_during_a_commit(file):
+    dset = make(file, row_shape=(), chunks=(4,))
+    for number in range(3):
+        dset.append(number)
+    write, threads = dset._writer.write, []
+
+    def append_more():
+        for number in range(3, 12):  # more than the block in memory holds
+            dset.append(number)
+
+    def write_meanwhile(*args):
+        if not threads:
+            threads.append(threading.Thread(target=append_more))
+            threads[0].start()
+            threads[0].join(timeout=0.1)  # it has to wait for the commit
+        write(*args)
+
+    dset._writer.write = write_meanwhile
+    file.commit()
+    threads[0].join()
+    file.commit()
+    with h5py.File(file.filename) as reader:
+        assert reader["g/x"][()].tolist() == list(range(12))

@@ -20,7 +20,8 @@ from .disk import DiskFile, sync_directory
 from .journal import PAGE_SIZE, Journal, Page
 
 READER_PATIENCE = 5.0
-"""For how long a reader that keeps the file open puts a commit off [s]"""
+"""For how long a reader that keeps the file open puts a commit off [s]; of the
+time between two attempts, at most one second counts"""
 
 _POLL_INTERVAL = 0.01
 

@@ -234,8 +234,8 @@ class BaseModel(ModelParts):
             epilog(finished_run=True); last report
 
         Whatever leaves it, the data written so far is in the file. It may be
-        called again, e.g. after the model was given more time to run. An
-        exception closes the model; no epilog is run then.
+        called again, and then goes on where it was. An exception closes the
+        model; no epilog is run then.
 
         Returns:
             The exit code: 0, or 128 + signum after a handled signal
