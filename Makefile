@@ -27,7 +27,7 @@ lint: $(VENV)/.installed-test $(VENV)/.installed-lint  ## Check style and types
 docs: $(VENV)/.installed $(VENV)/.installed-docs  ## Build the manual, docs/_build/index.html
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build
 
-kill: $(VENV)/.installed  ## Kill 200 models at random moments, check their data (9 min)
+kill: $(VENV)/.installed  ## Kill 200 models at random moments, check their data (15 min)
 	$(BIN)/python campaigns/kill.py 200
 
 clean:  ## Remove what the other commands have made, but not out/
