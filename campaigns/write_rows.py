@@ -46,7 +46,12 @@ def random_walk() -> np.ndarray:
 def main() -> None:
     """Writes, times, checks."""
     logging.disable()
-    directory = tempfile.mkdtemp()
+    with tempfile.TemporaryDirectory() as directory:
+        measure(directory)
+
+
+def measure(directory: str) -> None:
+    """Does so in a directory."""
     path = os.path.join(directory, "data.h5")
     with open(os.path.join(directory, "cfg.yml"), "w", encoding="utf-8") as file:
         file.write(
@@ -58,6 +63,7 @@ def main() -> None:
     model = Writer(cfg_file_path=os.path.join(directory, "cfg.yml"))
     commit = getattr(model._h5file, "commit_if_due", None)
     dset = model.dset
+    os.sync()  # what others have written before must not be paid for here
     start = time.perf_counter()
     for row in rows:
         dset.resize(dset.shape[0] + 1, axis=0)

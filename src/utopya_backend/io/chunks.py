@@ -8,12 +8,15 @@ them, since they are what its own `shuffle` and `deflate` filters would have mad
 
 import itertools
 import math
+import threading
 import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import h5py
 import numpy as np
+
+from .deflate import Deflater
 
 CHUNK_BYTES = 256 * 1024
 """Size of a chunk, uncompressed, at most (unless a single value is larger)"""
@@ -23,8 +26,6 @@ BLOCK_BYTES = 4 * 1024**2
 
 _MIN_ROWS = 32
 """With fewer rows than that in a chunk, it does not hold whole rows"""
-
-_ISAL_LEVEL = 1  # level 2 is no smaller on shuffled floats, level 3 slower by half
 
 
 def chunk_shape(
@@ -79,6 +80,7 @@ class ChunkWriter:
         self._shuffles = shuffle in filters
         self._deflates = deflate in filters
         self._compresses = self._deflates and dset.compression_opts > 0
+        self._deflater = Deflater()
 
     def write(self, dset_id: Any, start: int, block: np.ndarray[Any, Any]) -> None:
         """Writes a block of rows, of as many as a chunk has.
@@ -101,24 +103,45 @@ class ChunkWriter:
                     *(slice(o, o + s) for o, s in zip(offsets, steps, strict=True)),
                 )
             ]
-            if part.shape != self.shape:  # HDF5 stores whole chunks, also at the edge
-                whole = np.zeros(self.shape, block.dtype)
-                whole[tuple(map(slice, part.shape))] = part
-                part = whole
             dset_id.write_direct_chunk((start, *offsets), self._encode(part))
 
-    def _encode(self, chunk: np.ndarray[Any, Any]) -> bytes:
-        octets = np.ascontiguousarray(chunk).reshape(-1).view(np.uint8)
+    def _encode(self, part: np.ndarray[Any, Any]) -> bytes:
+        """Encodes a chunk, of which a part lies within the dataset."""
+        chunk = part
+        if part.shape != self.shape or not part.flags.c_contiguous:
+            # HDF5 stores whole chunks, also at the edge.
+            chunk = _workspace.array("chunk", self.shape, part.dtype)
+            if part.shape != self.shape:
+                chunk[...] = 0
+            chunk[tuple(map(slice, part.shape))] = part
+        planes = chunk.reshape(1, -1).view(np.uint8)
         if self._shuffles and chunk.itemsize > 1:
-            # The first bytes of all values, then the second ones, and so on
-            octets = np.ascontiguousarray(octets.reshape(-1, chunk.itemsize).T)
-        if not self._compresses:
-            return (
-                zlib.compress(octets.tobytes(), 0)
-                if self._deflates
-                else octets.tobytes()
-            )
-        from isal import isal_zlib  # on first use: a model may write nothing
+            shape = (chunk.itemsize, chunk.size)
+            shuffled = _workspace.array("shuffled", shape, np.uint8)
+            shuffled[...] = planes.reshape(-1, chunk.itemsize).T
+            planes = shuffled
+        if self._compresses:
+            return self._deflater.compress(planes)
+        octets = planes.tobytes()
+        return zlib.compress(octets, 0) if self._deflates else octets
 
-        compressed: bytes = isal_zlib.compress(octets, _ISAL_LEVEL)
-        return compressed
+
+class _Workspace(threading.local):
+    """Arrays to work with, of each thread: memory that is new costs page faults."""
+
+    def __init__(self) -> None:
+        self._memory: dict[str, np.ndarray[Any, Any]] = {}
+
+    def array(
+        self, name: str, shape: tuple[int, ...], dtype: Any
+    ) -> np.ndarray[Any, Any]:
+        """An array with arbitrary values, valid until the next one of that name."""
+        num_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+        memory = self._memory.get(name)
+        if memory is None or memory.size < num_bytes:
+            memory = self._memory[name] = np.empty(num_bytes, np.uint8)
+        array: np.ndarray[Any, Any] = memory[:num_bytes].view(dtype).reshape(shape)
+        return array
+
+
+_workspace = _Workspace()

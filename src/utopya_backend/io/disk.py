@@ -102,6 +102,20 @@ class DiskFile:
         # There is none on macOS, and fsync there does the same.
         getattr(os, "fdatasync", os.fsync)(self._descriptor)
 
+    def start_writing(self, offset: int, size: int) -> None:
+        """Asks the operating system to get a part onto the disk soon.
+
+        Args:
+            offset: Where it begins
+            size: Its size
+        """
+        # On Linux, this begins to write what is not written yet, and forgets only
+        # what is; see posix_fadvise(2).
+        if hasattr(os, "posix_fadvise"):
+            advice = os.POSIX_FADV_DONTNEED
+            with contextlib.suppress(OSError):  # it was a hint only
+                os.posix_fadvise(self._descriptor, offset, size, advice)
+
     def try_lock(self, *, exclusive: bool) -> bool:
         """Tries to get a lock on the file, in place of the one that it has.
 

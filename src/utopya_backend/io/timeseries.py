@@ -1,5 +1,6 @@
 """Time series: datasets that grow row by row, at memory speed."""
 
+import sys
 import weakref
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 from h5py._objects import phil
 
 from .chunks import ChunkWriter
+
+_ALL = slice(None)
 
 _REATTACH_AFTER = 16
 """After how many rows in a row, with nothing else between, buffering goes on"""
@@ -25,6 +28,13 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
     else may have changed the file (whoever has used :py:attr:`id`), the file
     is what counts, until rows are written one after the other again.
     """
+
+    # What is looked at for each row; with slots, that is faster.
+    __slots__ = (
+        "_attached", "_block_size", "_buffer", "_dirty", "_is_buffered", "_max_rows",
+        "_native_type", "_ndim", "_num_rows", "_num_unbuffered", "_room_until", "_root",
+        "_row_shape", "_scalar_types", "_start", "_value_type", "_writer",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -46,8 +56,11 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         self._root = None if file is None else weakref.ref(file)
         self._writer = ChunkWriter(self)
         self._row_shape: tuple[int, ...] = dset.shape[1:]
-        self._max_rows = float("inf") if dset.maxshape[0] is None else dset.maxshape[0]
+        self._ndim = 1 + len(self._row_shape)
+        self._max_rows = sys.maxsize if dset.maxshape[0] is None else dset.maxshape[0]
         self._value_type = dset.dtype
+        native_type = np.dtype(dset.dtype.type)
+        self._native_type = native_type if native_type == dset.dtype else dset.dtype
         self._scalar_types: tuple[type, ...] = {
             "f": (float,), "i": (), "u": (), "b": (bool,), "c": (complex, float)
         }.get(dset.dtype.kind, ())  # fmt: skip
@@ -60,14 +73,14 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             and self._writer.is_direct
             and not np.any(dset.fillvalue)  # the buffer is filled with zeros
         )
-        self._all_columns = (slice(None),) * len(self._row_shape)
         self._block_size = self._writer.shape[0]
         size = self._block_size if self._is_buffered else 0
         self._buffer = np.zeros((size, *self._row_shape), dset.dtype)
         self._start = 0  # the number of the first row in the buffer
         self._num_rows = 0
-        self._shape = (0, *self._row_shape)
-        self._attached = self._is_buffered
+        self._room_until = 0  # up to how many rows fit, also into the dataset
+        if self._is_buffered:
+            self._have_buffer_count()
         self._dirty = False  # whether the file lacks something that is in it
         self._num_unbuffered = 0
 
@@ -81,7 +94,10 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the dataset."""
-        return self._shape if self._attached else h5py.Dataset.shape.fget(self)
+        if self._attached:
+            return (self._num_rows,) + self._row_shape  # noqa: RUF005  # is faster
+        shape: tuple[int, ...] = h5py.Dataset.shape.fget(self)
+        return shape
 
     @shape.setter
     def shape(self, shape: tuple[int, ...]) -> None:
@@ -139,21 +155,25 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             size: The new shape, or, with an axis, the new size along that
             axis: Which axis to resize
         """
-        by_a_row = axis == 0 and self._can_buffer() and size == self._num_rows + 1
-        if by_a_row and self._num_rows < self._max_rows:
-            self._grow()
-        else:
-            super().resize(size, axis)
+        if axis == 0 and (self._attached or self._may_reattach()):
+            num_rows = self._num_rows
+            has_room = num_rows < self._room_until
+            if size == num_rows + 1 and (has_room or self._make_room()):
+                self._num_rows = num_rows + 1
+                self._dirty = True
+                return
+        super().resize(size, axis)
 
-    def _grow(self) -> None:
-        if self._num_rows - self._start == self._block_size:
-            with phil:  # another thread may be committing
-                self._write_block()
-                self._start += self._block_size
-                self._buffer[...] = 0
-        self._num_rows += 1
-        self._shape = (self._num_rows, *self._row_shape)
-        self._dirty = True
+    def _make_room(self) -> bool:
+        """Starts a new block, unless the dataset is at its maximum size."""
+        if self._num_rows == self._max_rows:
+            return False
+        with phil:  # another thread may be committing
+            self._write_block()
+            self._start += self._block_size
+            self._room_until = min(self._start + self._block_size, self._max_rows)
+            self._buffer[...] = 0
+        return True
 
     def __setitem__(self, args: Any, value: Any) -> None:
         """Writes values, as :py:class:`h5py.Dataset` does.
@@ -162,31 +182,37 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             args: Where to
             value: The values
         """
-        if self._attached and self._is_last_row(args) and self._fits(value):
+        if self._attached and self._fits(value) and self._is_last_row(args):
             self._buffer[self._num_rows - 1 - self._start] = value
             self._dirty = True
         else:
             super().__setitem__(args, value)
 
     def _is_last_row(self, args: Any) -> bool:
+        """Whether an index is the last row, in one of the usual ways."""
         if type(args) is tuple:
-            if not args:
+            if len(args) == 2:
+                args, columns = args
+                is_all = type(columns) is slice and columns == _ALL
+                if columns is not Ellipsis and not (is_all and self._ndim == 2):
+                    return False
+            elif len(args) == self._ndim and all(map(_is_all, args[1:])):
+                args = args[0]
+            else:
                 return False
-            args, *rest = args
-            all_slices = all(type(arg) is slice for arg in rest)
-            if not (all_slices and tuple(rest) == self._all_columns) and not (
-                len(rest) == 1 and rest[0] is Ellipsis
-            ):
-                return False
-        if type(args) is not int or self._num_rows == self._start:
-            return False
-        return bool(args == -1 or args == self._num_rows - 1)
+        return (
+            type(args) is int
+            and (args == -1 or args == self._num_rows - 1)
+            and self._num_rows > self._start
+        )
 
     def _fits(self, value: Any) -> bool:
         """Whether numpy stores a value just as HDF5 would."""
         if type(value) is np.ndarray:
-            same_type: bool = value.dtype == self._value_type
-            return same_type and value.shape == self._row_shape
+            return value.shape == self._row_shape and (
+                # Nearly always the same object, which is quickly seen
+                value.dtype is self._native_type or value.dtype == self._value_type
+            )
         if isinstance(value, np.generic):
             return not self._row_shape and value.dtype == self._value_type
         return type(value) in self._scalar_types
@@ -242,14 +268,15 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         """How much memory the rows take that are not in the file yet [bytes]."""
         return self._buffer.nbytes
 
-    def _can_buffer(self) -> bool:
-        if self._is_buffered and not self._attached and self._id:
+    def _may_reattach(self) -> bool:
+        """Has the buffer count again, after many rows with nothing between."""
+        if self._is_buffered and self._id:
             self._num_unbuffered += 1
             if self._num_unbuffered >= _REATTACH_AFTER:
-                self._attach()
+                self._reattach()
         return self._attached
 
-    def _attach(self) -> None:
+    def _reattach(self) -> None:
         """Has the buffer count again, with what is in the file now."""
         shape = self._id.shape
         if shape[1:] != self._row_shape:
@@ -257,5 +284,13 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         start = shape[0] // self._block_size * self._block_size
         self._buffer[...] = 0
         self._buffer[: shape[0] - start] = super().__getitem__(slice(start, None))
-        self._start, self._num_rows, self._shape = start, shape[0], shape
+        self._start, self._num_rows = start, shape[0]
+        self._have_buffer_count()
+
+    def _have_buffer_count(self) -> None:
+        self._room_until = min(self._start + self._block_size, self._max_rows)
         self._attached, self._dirty = True, False
+
+
+def _is_all(index: Any) -> bool:
+    return type(index) is slice and index == _ALL
