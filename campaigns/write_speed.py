@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("write_rows.py")
-CASES = {1: 100_000, 100: 20_000, 1000: 5000, 10_000: 1000}
+CASES = {1: 100_000, 100: 20_000, 1000: 10_000, 10_000: 1000}
 
 
 def measure(python: str, width: int, num_rows: int) -> list[float]:
