@@ -1,5 +1,6 @@
 """Input and output of data: how it is labelled, and what is in a file."""
 
+from .graph import GraphSeries as GraphSeries
 from .grid import GridSeries as GridSeries
 from .labels import write_coords as write_coords
 from .labels import write_labels as write_labels
@@ -9,6 +10,7 @@ from .storage import recover as recover
 from .timeseries import TimeSeries as TimeSeries
 
 __all__ = [
+    "GraphSeries",
     "GridSeries",
     "OutputFile",
     "Recovery",

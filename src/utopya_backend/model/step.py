@@ -5,6 +5,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import h5py
+
+from ..io.graph import GraphSeries, check_graph, create_graph_group, write_graph
 from ..io.grid import GridSeries, check_grid
 from ..io.labels import (
     Coordinates,
@@ -295,6 +298,86 @@ class StepwiseModel(BaseModel):
         )
         dset.grid_shape = tuple(grid_shape)
         return dset
+
+    def create_graph(
+        self,
+        name: str,
+        *,
+        vertices: Any,
+        edges: Any,
+        directed: bool = False,
+        parallel_edges: bool = False,
+    ) -> h5py.Group:
+        """Writes a graph that does not change.
+
+        Its properties are written as datasets in its group, with the dimension
+        ``vertex_idx`` or ``edge_idx``; see the example.
+
+        Args:
+            name: Name of the group
+            vertices: The numbers of the vertices: array[vertex_idx]
+            edges: Two vertices for each edge: array[edge_idx, 2]
+            directed: Whether edges have a direction
+            parallel_edges: Whether there may be several edges between two
+                vertices
+
+        Returns:
+            The group
+
+        Raises:
+            ValueError: If shapes do not fit, a vertex is there twice, or an edge
+                leads to one that is not there.
+            TypeError: If the vertices or edges are no integers
+
+        Example:
+            A triangle, and a property of its vertices that changes::
+
+                self.create_graph(
+                    "network", vertices=range(3), edges=[(0, 1), (1, 2), (2, 0)]
+                )
+                self.opinion = self.create_ts_dset(
+                    "network/opinion",
+                    extra_dims=["vertex_idx"],
+                    sizes={"vertex_idx": 3},
+                )
+        """
+        check_graph(vertices, edges)  # before anything is made
+        group = create_graph_group(
+            self.h5group, name, directed=directed, parallel_edges=parallel_edges
+        )
+        write_graph(group, vertices, edges)
+        return group
+
+    def create_graph_series(
+        self, name: str, *, directed: bool = False, parallel_edges: bool = False
+    ) -> GraphSeries:
+        """Creates a group for a graph that changes with time.
+
+        Append the graph with each write. The times are those of the writes from
+        now on.
+
+        Args:
+            name: Name of the group
+            directed: Whether edges have a direction
+            parallel_edges: Whether there may be several edges between two
+                vertices
+
+        Example:
+            With a property of the edges::
+
+                self.network = self.create_graph_series("network", directed=True)
+                ...
+                self.network.append(
+                    vertices=range(3),
+                    edges=[(0, 1), (1, 2)],
+                    edge_properties={"weight": [0.5, 1.5]},
+                )
+        """
+        times = self._times_of_coming_writes()
+        group = create_graph_group(
+            self.h5group, name, directed=directed, parallel_edges=parallel_edges
+        )
+        return GraphSeries(group, start=times.start, step=times.step)
 
     def _times_of_coming_writes(self) -> range:
         start, stop, step = self._write_start_stop_step
