@@ -70,6 +70,10 @@ class ExecutableError(UserError, OSError):
     """The executable of a model cannot be started."""
 
 
+class MissingPackageError(UserError, ImportError):
+    """A package is not installed that this needs."""
+
+
 class OutputNotADirectoryError(UserError, NotADirectoryError):
     """What should be the output directory is something else."""
 

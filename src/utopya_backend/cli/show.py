@@ -8,8 +8,7 @@ import click
 import h5py
 import numpy as np
 
-from ..errors import MissingFileError
-from ..io.opening import open_for_reading
+from ..io.opening import find_outputs, open_for_reading
 from ..io.storage import Recovery
 from ..io.summary import format_size
 from ..timer import format_elapsed
@@ -31,24 +30,10 @@ def show(path: str) -> None:
     being written is shown as it is at its last commit; one whose writer was killed
     while it committed is recovered first.
     """
-    for number, data_path in enumerate(_find(Path(path))):
+    for number, data_path in enumerate(find_outputs(path)):
         if number:
             click.echo()
         _show_file(data_path)
-
-
-def _find(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    if (path / "data.h5").exists():
-        return [path / "data.h5"]
-    found = sorted(path.glob("data/uni*/data.h5"))
-    if not found:
-        raise MissingFileError(
-            f"There is no data.h5 in {path}, nor in its data/uni*/: give the path of a "
-            "data.h5, or of the directory of a run."
-        )
-    return found
 
 
 def _show_file(path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Input and output of data: how it is labelled, and what is in a file."""
+"""Input and output of data: writing it with labels, and reading it."""
+
+from typing import TYPE_CHECKING, Any
 
 from .graph import GraphSeries as GraphSeries
 from .grid import GridSeries as GridSeries
@@ -9,13 +11,25 @@ from .storage import Recovery as Recovery
 from .storage import recover as recover
 from .timeseries import TimeSeries as TimeSeries
 
+if TYPE_CHECKING:
+    from .reading import open_output as open_output
+
 __all__ = [
     "GraphSeries",
     "GridSeries",
     "OutputFile",
     "Recovery",
     "TimeSeries",
+    "open_output",
     "recover",
     "write_coords",
     "write_labels",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "open_output":  # a model does not read
+        from .reading import open_output
+
+        return open_output
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

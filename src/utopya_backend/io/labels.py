@@ -4,9 +4,25 @@ They are stored as attributes, as the ``utopya`` frontend reads them:
 ``dim_names``, and for each dimension that has coordinates a
 ``coords_mode__<dim>`` and its argument ``coords__<dim>``, as described in the
 documentation of ``dantro.utils.coords.extract_coords``.
+
+==================  ==================================================================
+mode                the argument
+==================  ==================================================================
+``values``          the coordinates, numbers or strings; this is the default
+``range``           the arguments of Python's ``range``
+``arange``          the arguments of ``numpy.arange``
+``linspace``        the arguments of ``numpy.linspace``: first, last, how many
+``logspace``        the arguments of ``numpy.logspace``
+``start_and_step``  the first one and the distance of two, integers; there are as many
+                    as the dimension is long
+``trivial``         none: they are 0, 1, …
+``scalar``          the only one
+``linked``          the path of a dataset that holds them, relative to the dataset's
+                    group
+==================  ==================================================================
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -135,12 +151,112 @@ def write_coords(dset: h5py.Dataset, dim: str, *, mode: str, args: Any) -> None:
     """
     if isinstance(args, (range, Sequence)) and not isinstance(args, str):
         args = np.asarray(args)
+    if mode in ("linspace", "logspace") and np.asarray(args).dtype.kind == "f":
+        # As floats, the frontend does not take their number.
+        mode, args = "values", _COORDINATES[mode](args, 0)
     if isinstance(args, np.ndarray) and args.dtype.kind == "U":
         args = args.astype(h5py.string_dtype())  # h5py has no fixed-width unicode
     if mode == "values" and _num_bytes(args) > _MAX_ATTRIBUTE_BYTES:
         mode, args = "linked", _write_linked(dset, dim, args)
     dset.attrs[f"coords_mode__{dim}"] = mode
     dset.attrs[f"coords__{dim}"] = args
+
+
+def read_dims(dset: h5py.Dataset) -> list[str | None]:
+    """The names of the dimensions of a dataset, None for those without one.
+
+    Args:
+        dset: The dataset
+    """
+    num_dims = len(dset.shape or ())
+    names: list[str | None] = [None] * num_dims
+    given = np.ravel(dset.attrs.get("dim_names", []))[:num_dims]
+    for axis, name in enumerate(given):
+        names[axis] = _to_str(name)
+    for axis in range(num_dims):
+        if names[axis] is None and f"dim_name__{axis}" in dset.attrs:
+            names[axis] = _to_str(dset.attrs[f"dim_name__{axis}"])
+    return names
+
+
+def read_coords(dset: h5py.Dataset, dim: str, size: int) -> np.ndarray[Any, Any] | None:
+    """The coordinates of a dimension of a dataset.
+
+    Args:
+        dset: The dataset
+        dim: The name of the dimension
+        size: Its size
+
+    Returns:
+        The coordinates; None if there are none
+
+    Raises:
+        ValueError: If the labels do not make sense
+    """
+    mode = _to_str(dset.attrs.get(f"coords_mode__{dim}", "values"))
+    args = dset.attrs.get(f"coords__{dim}")
+    if args is None and mode != "trivial":
+        return None
+    try:
+        if mode == "linked":
+            args = dset.parent[_to_str(args)][()]
+            mode = "values"
+        coords = _COORDINATES[mode](args, size)
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"The coordinates of dimension '{dim}' of {dset.name} cannot be made of "
+            f"the mode {mode!r} and the argument {args!r}: {error}"
+        ) from None
+    if coords.shape != (size,):
+        raise ValueError(
+            f"The dimension '{dim}' of {dset.name} has the size {size}, but "
+            f"coordinates of shape {coords.shape}."
+        )
+    return coords
+
+
+def label_attributes(dset: h5py.Dataset) -> list[str]:
+    """The names of those attributes of a dataset that are its labels.
+
+    Args:
+        dset: The dataset
+    """
+    return [
+        name
+        for name in dset.attrs
+        if name.startswith(("dim_name", "coords__", "coords_mode__"))
+    ]
+
+
+def _strings_or_numbers(args: Any, _: int) -> np.ndarray[Any, Any]:
+    array = np.ravel(args)
+    if array.dtype.kind in "OS":
+        array = np.array([_to_str(value) for value in array], dtype=str)
+    return array
+
+
+def _spaced(function: Callable[..., Any]) -> Callable[..., Any]:
+    # How many there are comes as a float, if the limits are floats.
+    return lambda args, _: function(*args[:2], *map(int, args[2:3]), *args[3:])
+
+
+_COORDINATES: dict[str, Callable[..., np.ndarray[Any, Any]]] = {
+    "values": _strings_or_numbers,
+    "scalar": _strings_or_numbers,
+    "range": lambda args, _: np.arange(*map(int, args)),
+    "arange": lambda args, _: np.arange(*args),
+    "linspace": _spaced(np.linspace),
+    "logspace": _spaced(np.logspace),
+    "start_and_step": lambda args, size: int(args[0]) + int(args[1]) * np.arange(size),
+    "trivial": lambda _, size: np.arange(size),
+}
+
+
+def _to_str(value: Any) -> str:
+    """A string, in whatever form HDF5 has stored it."""
+    if isinstance(value, np.ndarray):
+        value = value.item()
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _can_be_stored(values: Any) -> bool:

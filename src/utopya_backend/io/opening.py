@@ -1,8 +1,10 @@
 """Opening an output file to read it, whatever state it is in."""
 
+import errno
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import h5py
 
@@ -12,6 +14,47 @@ from .storage import Recovery, journal_path, recover
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _PATIENCE = 5.0  # a commit takes a fraction of that [s]
 _POLL_INTERVAL = 0.01
+
+
+def find_outputs(path: str | os.PathLike[str]) -> list[Path]:
+    """Finds the output files of a run.
+
+    Args:
+        path: A file, or the directory of a universe or of a run
+
+    Returns:
+        The files, by the numbers of their universes
+
+    Raises:
+        FileNotFoundError: If there are none
+    """
+    path = Path(path)
+    if not path.is_dir():
+        if not path.exists():
+            raise MissingFileError(f"There is no file {path}: check the path.")
+        return [path]
+    if (path / "data.h5").exists():
+        return [path / "data.h5"]
+    found = [
+        file
+        for file in path.glob("data/uni*/data.h5")
+        if file.parent.name[3:].isdigit()
+    ]
+    if not found:
+        raise MissingFileError(
+            f"There is no data.h5 in {path}, nor in its data/uni*/: give the path of a "
+            "data.h5, or of the directory of a run."
+        )
+    return sorted(found, key=universe_number)
+
+
+def universe_number(path: Path) -> int:
+    """The number of the universe to which an output file belongs.
+
+    Args:
+        path: The file, in the directory ``uni<number>``
+    """
+    return int(path.parent.name[3:])
 
 
 def open_for_reading(
@@ -38,19 +81,37 @@ def open_for_reading(
         ValueError: If it is no HDF5 file, or truncated; or if its journal does
             not belong to it. Nothing is changed then.
         BlockingIOError: If somebody has locked it for long
+        PermissionError: If there is a commit to complete, but no permission
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise MissingFileError(f"There is no file {path}: check the path.")
     _check_signature(path)
-    try:
-        recovery = recover(path)
-    except FileInUseError:  # its writer lives, and recovers nothing
-        recovery = Recovery.NOTHING
+    recovery = _recover(path, clock, sleep)
+    return open_hdf5(path, clock=clock, sleep=sleep), recovery
+
+
+def open_hdf5(
+    path: str,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> h5py.File:
+    """Opens an HDF5 file to read it. If a commit is being made, that is waited for.
+
+    Args:
+        path: The file
+        clock: Tells the time [s]
+        sleep: Waits for a time [s]
+
+    Raises:
+        ValueError: If it is no HDF5 file, or truncated
+        BlockingIOError: If somebody has locked it for long
+    """
     deadline = clock() + _PATIENCE
     while True:
         try:
-            return h5py.File(path, "r"), recovery
+            return h5py.File(path, "r")
         except BlockingIOError:
             if clock() > deadline:
                 raise FileInUseError(
@@ -58,11 +119,40 @@ def open_for_reading(
                     "closed it."
                 ) from None
             sleep(_POLL_INTERVAL)
+        except FileNotFoundError:
+            raise MissingFileError(f"There is no file {path} any more.") from None
         except OSError as error:
             raise NotAnOutputFileError(
                 f"{path} cannot be read as HDF5: it is truncated, or torn as a file "
                 f"that was not written in commits is after a kill ({error})."
             ) from None
+
+
+def _recover(
+    path: str, clock: Callable[[], float], sleep: Callable[[float], None]
+) -> Recovery:
+    deadline = clock() + _PATIENCE
+    while True:
+        try:
+            return recover(path)
+        except FileInUseError:
+            # Its writer lives, and recovers nothing; or it is another reader who
+            # has it open, or recovers it just now.
+            if _journal_size(path) == 0 or clock() > deadline:
+                return Recovery.NOTHING
+            sleep(_POLL_INTERVAL)
+        except OSError as error:
+            is_read_only = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+            if is_read_only and _journal_size(path) == 0:
+                return Recovery.NOTHING  # there is nothing to write
+            raise
+
+
+def _journal_size(path: str) -> int:
+    try:
+        return os.path.getsize(journal_path(path))
+    except FileNotFoundError:
+        return 0
 
 
 def _check_signature(path: str) -> None:

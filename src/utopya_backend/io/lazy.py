@@ -1,0 +1,297 @@
+"""Arrays in files that are read when they are looked at, part by part.
+
+A file is open only while it is read: one that a model is still writing must not be
+kept from its next commit.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+
+from .opening import open_hdf5
+
+Array = np.ndarray[Any, Any]
+
+Index = tuple[int | slice | Array, ...]
+"""For each axis a number, a slice with a positive step, or an array of numbers.
+
+Arrays are independent of each other, unlike in numpy: ``[[0, 1], [0, 1]]`` are four
+values.
+"""
+
+
+class LazyArray(Protocol):
+    """An array that is not in memory."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def read(self, index: Index) -> Array:
+        """Reads a part.
+
+        Args:
+            index: Which one
+        """
+
+
+@dataclass
+class Labelled:
+    """An array with labels.
+
+    Attributes:
+        dims: The names of its dimensions
+        array: The array
+        coords: The coordinates of those dimensions that have some
+        attrs: What else is known about it
+    """
+
+    dims: tuple[str, ...]
+    array: LazyArray
+    coords: Mapping[str, Array] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class StoredArray:
+    """A dataset of an HDF5 file."""
+
+    def __init__(self, path: str, dset: h5py.Dataset) -> None:
+        """Remembers where it is.
+
+        Args:
+            path: The file
+            dset: The dataset
+        """
+        self.shape = dset.shape
+        self._path = path
+        self._name = dset.name
+        self._is_text = h5py.check_string_dtype(dset.dtype) is not None
+        self.dtype = np.dtype(object) if self._is_text else dset.dtype
+
+    def read(self, index: Index) -> Array:
+        """Reads a part.
+
+        Args:
+            index: Which one
+        """
+        with open_hdf5(self._path) as file:
+            dset = file[self._name]
+            if self._is_text:
+                dset = dset.asstr()
+            # What h5py reads fast: everything from the first to the last one.
+            spans = tuple(_span(part) for part in index)
+            values = np.asarray(dset[spans], dtype=self.dtype)
+        return take(values, tuple(_within_span(part) for part in index))
+
+
+class GridArray:
+    """Grids whose cells are stored one after the other, in their own shape."""
+
+    def __init__(
+        self, cells: LazyArray, grid_shape: tuple[int, ...], order: str
+    ) -> None:
+        """Remembers the shape.
+
+        Args:
+            cells: The stored array, whose last axis are the cells
+            grid_shape: The shape of a grid
+            order: Whether the last (``C``) or first (``F``) index varies fastest
+        """
+        self.shape = cells.shape[:-1] + grid_shape
+        self.dtype = cells.dtype
+        self._cells = cells
+        self._grid_shape = grid_shape
+        self._order = order
+
+    def read(self, index: Index) -> Array:
+        """Reads a part.
+
+        Args:
+            index: Which one
+        """
+        num_dims = len(self._grid_shape)
+        cells = self._cells.read((*index[:-num_dims], slice(None)))
+        outer = cells.shape[:-1]
+        if self._order == "F":
+            grids = cells.reshape(outer + self._grid_shape[::-1])
+            axes = range(len(outer), grids.ndim)
+            grids = grids.transpose(*range(len(outer)), *reversed(axes))
+        else:
+            grids = cells.reshape(outer + self._grid_shape)
+        return take(grids, (slice(None),) * len(outer) + index[-num_dims:])
+
+
+class StackedArray:
+    """Arrays of many files or groups, stacked along new first axes.
+
+    They may differ in size. What is missing is NaN.
+    """
+
+    def __init__(
+        self, parts: Mapping[tuple[int, ...], LazyArray], shape: tuple[int, ...]
+    ) -> None:
+        """Remembers the parts.
+
+        Args:
+            parts: For each position along the new axes the array there. At
+                least one
+            shape: How many there are along each new axis
+        """
+        arrays = list(parts.values())
+        inner = tuple(map(max, zip(*(array.shape for array in arrays), strict=True)))
+        is_complete = len(parts) == np.prod(shape, dtype=int) and all(
+            array.shape == inner for array in arrays
+        )
+        self.shape = shape + inner
+        self.dtype = np.result_type(*(array.dtype for array in arrays))
+        if not is_complete:
+            self.dtype = with_missing(self.dtype)
+        self._parts = parts
+        self._num_outer = len(shape)
+
+    def read(self, index: Index) -> Array:
+        """Reads a part.
+
+        Args:
+            index: Which one
+        """
+        sizes = self.shape
+        numbers = [
+            np.arange(size)[part] for size, part in zip(sizes, index, strict=True)
+        ]
+        outer, inner = numbers[: self._num_outer], numbers[self._num_outer :]
+        values = np.full([np.size(n) for n in numbers], missing(self.dtype), self.dtype)
+        for place in itertools.product(*(range(np.size(n)) for n in outer)):
+            position = tuple(
+                int(np.ravel(n)[i]) for n, i in zip(outer, place, strict=True)
+            )
+            array = self._parts.get(position)
+            if array is None:
+                continue
+            inside = [
+                np.ravel(n) < size for n, size in zip(inner, array.shape, strict=True)
+            ]
+            wanted = tuple(np.ravel(n)[i] for n, i in zip(inner, inside, strict=True))
+            where: Any = (*place, *np.ix_(*inside))
+            values[where] = array.read(wanted)
+        # A single number leaves no axis.
+        return values.reshape([n.size for n in numbers if n.ndim])
+
+
+class PlacedArray:
+    """An array whose values stand at other places along some axes."""
+
+    def __init__(self, array: LazyArray, places: Sequence[Array | None]) -> None:
+        """Remembers the places.
+
+        Args:
+            array: The array
+            places: For each axis where each of its values stands, None where it
+                stays. There is nothing at the other places.
+        """
+        has_holes = any(
+            place is not None and len(place) <= place.max(initial=-1)
+            for place in places
+        )
+        self.dtype = with_missing(array.dtype) if has_holes else array.dtype
+        self.shape = tuple(
+            size if place is None else int(place.max(initial=-1)) + 1
+            for size, place in zip(array.shape, places, strict=True)
+        )
+        self._array = array
+        self._places = places
+
+    def read(self, index: Index) -> Array:
+        """Reads a part.
+
+        Args:
+            index: Which one, of arrays
+        """
+        inner, found = [], []
+        for place, size, wanted in zip(self._places, self.shape, index, strict=True):
+            numbers = np.arange(size)[wanted]
+            if place is not None:
+                origin = np.full(size, -1)
+                origin[place] = np.arange(len(place))
+                numbers = origin[numbers]
+            inner.append(numbers[numbers >= 0])
+            found.append(numbers >= 0)
+        values = np.full([len(f) for f in found], missing(self.dtype), self.dtype)
+        values[np.ix_(*found)] = self._array.read(tuple(inner))
+        return values
+
+
+class InMemory:
+    """An array that is in memory already."""
+
+    def __init__(self, values: Array) -> None:
+        """Takes the values.
+
+        Args:
+            values: The values
+        """
+        self.shape, self.dtype = values.shape, values.dtype
+        self._values = values
+
+    def read(self, index: Index) -> Array:
+        """Reads a part.
+
+        Args:
+            index: Which one
+        """
+        return take(self._values, index)
+
+
+def take(values: Array, index: Index) -> Array:
+    """Takes a part of an array in memory, axis by axis.
+
+    Args:
+        values: The array
+        index: Which part
+    """
+    for axis in reversed(range(values.ndim)):
+        part = index[axis]
+        values = values[(slice(None),) * axis + (part,)]
+    return values
+
+
+def with_missing(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type for values of which some are missing: floats instead of integers.
+
+    Args:
+        dtype: The type of the values
+    """
+    return np.result_type(dtype, np.float64) if dtype.kind in "biu" else dtype
+
+
+def missing(dtype: np.dtype[Any]) -> Any:
+    """What stands for a value that is missing: NaN, where there is such a value.
+
+    Args:
+        dtype: The data type
+    """
+    return {"f": np.nan, "c": np.nan, "O": None}.get(
+        dtype.kind, np.zeros((), dtype)[()]
+    )
+
+
+def _span(part: int | slice | Array) -> slice:
+    if isinstance(part, slice):
+        return part
+    numbers = np.ravel(part)
+    if numbers.size == 0:
+        return slice(0, 0)
+    return slice(int(numbers.min()), int(numbers.max()) + 1)
+
+
+def _within_span(part: int | slice | Array) -> Any:
+    """The index of the same part, within what is read for it."""
+    if isinstance(part, slice):
+        return slice(None)
+    if np.ndim(part) == 0:
+        return 0
+    numbers = np.asarray(part)
+    return numbers - numbers.min() if numbers.size else numbers

@@ -1,0 +1,258 @@
+"""Reading of output files, as labelled data.
+
+This needs xarray, which a model does not: ``pip install "utopya-backend[analysis]"``.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from ..errors import MissingPackageError
+from .labels import label_attributes, read_coords, read_dims
+from .lazy import Array, GridArray, Labelled, LazyArray, StackedArray, StoredArray
+from .opening import find_outputs, open_for_reading, universe_number
+from .storage import Recovery
+
+if TYPE_CHECKING:
+    import xarray
+
+
+class LabelWarning(UserWarning):
+    """Labels do not fit the data, which is read without them."""
+
+
+class RecoveryWarning(UserWarning):
+    """A file was changed: the last commit of a process that was killed is complete."""
+
+
+def open_output(path: str | os.PathLike[str]) -> "xarray.DataTree":
+    """Opens the output of a run as labelled data.
+
+    The values are read from the file when they are looked at. A commit that was
+    interrupted because the model was killed is completed first, with a
+    :py:class:`RecoveryWarning`. A file that is still being written is opened as
+    it is at its last commit: open it again to see more.
+
+    Args:
+        path: A ``data.h5``, or the directory of a universe or of a run
+
+    Returns:
+        A tree of the same groups as in the file. Datasets have their dimensions
+        and coordinates; what the file says about its origin is in the
+        attributes of the tree.
+        If there are many universes, the parameters in which they differ are
+        dimensions in front of the others. Where something is missing, because
+        a universe is, or has ended early, there is NaN.
+
+    Raises:
+        ImportError: If xarray is not installed
+        FileNotFoundError: If there is no such file
+        ValueError: If it is no HDF5 file, or truncated; or if its journal does
+            not belong to it. Nothing is changed then.
+
+    Example:
+        ::
+
+            tree = open_output("out/ForestFire/261122-162331")
+            tree["ForestFire/tree_density"].plot()
+    """
+    try:
+        from .tree import to_datatree
+    except ImportError as error:
+        raise MissingPackageError(
+            f"Reading output as labelled data needs xarray ({error}): install it by "
+            'pip install "utopya-backend[analysis]"'
+        ) from None
+    return to_datatree(read_output(path))
+
+
+def read_output(path: str | os.PathLike[str]) -> "Node":
+    """Reads what is in the output of a run, but not the values.
+
+    Args:
+        path: A ``data.h5``, or the directory of a universe or of a run
+
+    Raises:
+        FileNotFoundError: If there is no such file
+        ValueError: As :py:func:`open_output`
+    """
+    files = find_outputs(path)
+    if len(files) == 1 and (
+        files[0].parent in (Path(path), Path(path).parent)
+        or universe_number(files[0]) == 0  # a sweep begins with 1
+    ):
+        return read_file(files[0])
+    from .ensemble import read_run
+
+    return read_run(Path(path), files)
+
+
+@dataclass
+class Node:
+    """A group of a file.
+
+    Attributes:
+        variables: Its datasets, by their name
+        children: Its groups, by their name
+        attrs: Its attributes
+    """
+
+    variables: dict[str, Labelled] = field(default_factory=dict)
+    children: dict[str, "Node"] = field(default_factory=dict)
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+
+def read_file(path: str | os.PathLike[str]) -> Node:
+    """Reads what is in an output file, but not the values.
+
+    Args:
+        path: The file
+
+    Raises:
+        FileNotFoundError: If there is no such file
+        ValueError: If it is no HDF5 file, or truncated; or if its journal does
+            not belong to it.
+    """
+    file, recovery = open_for_reading(path)
+    with file:
+        if recovery is Recovery.REPLAYED:
+            warnings.warn(
+                f"{os.fspath(path)}: its writer was killed; {recovery.value}.",
+                RecoveryWarning,
+                stacklevel=3,
+            )
+        return _read_group(file, os.path.abspath(path))
+
+
+def _read_group(group: h5py.Group, path: str) -> Node:
+    node = Node(attrs=dict(group.attrs))
+    linked = set()
+    for name, item in _members(group):
+        if isinstance(item, h5py.Dataset) and _can_be_read(item):
+            node.variables[name] = _read_dataset(item, path)
+            linked.update(_linked_coords(item))
+        elif isinstance(item, h5py.Group):
+            child = _read_group(item, path)
+            if _text(item.attrs.get("content")) == "time_series":
+                node.variables.update(_stack_in_time(name, child))
+            else:
+                node.children[name] = child
+    for name in linked:  # they are coordinates now
+        node.variables.pop(name, None)
+    return node
+
+
+def _members(group: h5py.Group) -> Iterator[tuple[str, Any]]:
+    for name in group:
+        try:
+            yield name, group[name]
+        except KeyError:  # a link that leads nowhere
+            continue
+
+
+def _can_be_read(dset: h5py.Dataset) -> bool:
+    is_reference = h5py.check_ref_dtype(dset.dtype) is not None
+    return dset.shape is not None and not is_reference
+
+
+def _linked_coords(dset: h5py.Dataset) -> list[str]:
+    """The names of the datasets that were made for the coordinates of another."""
+    names = [name for name in dset.attrs if name.startswith("coords__")]
+    made = {f"{dset.name.rsplit('/', 1)[-1]}__{name}" for name in names}
+    return [target for name in names if (target := _text(dset.attrs[name])) in made]
+
+
+def _read_dataset(dset: h5py.Dataset, path: str) -> Labelled:
+    name = dset.name.rsplit("/", 1)[-1]
+    dims = read_dims(dset)
+    if len(set(dims) - {None}) < len([dim for dim in dims if dim]):
+        _warn(f"Two dimensions of {dset.name} have the same name, of {dims}")
+        dims = [None] * len(dims)
+    coords = {}
+    for dim, size in zip(dims, dset.shape, strict=True):
+        if dim is None:
+            continue
+        try:
+            values = read_coords(dset, dim, size)
+        except ValueError as error:
+            _warn(str(error))
+        else:
+            if values is not None:
+                coords[dim] = values
+    labels = set(label_attributes(dset))
+    data = Labelled(
+        tuple(dim or f"{name}_dim_{axis}" for axis, dim in enumerate(dims)),
+        StoredArray(path, dset),
+        coords,
+        {key: value for key, value in dset.attrs.items() if key not in labels},
+    )
+    return _as_grid(data) if _text(data.attrs.get("content")) == "grid" else data
+
+
+def _as_grid(data: Labelled) -> Labelled:
+    """Gives grids their shape, and coordinates as those of the frontend."""
+    shape = tuple(int(size) for size in np.ravel(data.attrs.get("grid_shape", [])))
+    if not data.dims or np.prod(shape, dtype=int) != data.array.shape[-1]:
+        _warn(f"A grid has {data.array.shape} values, but the grid_shape {shape}")
+        return data
+    dims = ("x", "y", "z")[: len(shape)]
+    extent = np.ravel(data.attrs.get("space_extent", shape))
+    lengths = extent / shape
+    coords: dict[str, Array] = {
+        dim: np.arange(size)
+        if "space_extent" not in data.attrs
+        else np.linspace(0.0, total, size, endpoint=False) + length / 2
+        for dim, size, total, length in zip(dims, shape, extent, lengths, strict=True)
+    }
+    order = _text(np.ravel(data.attrs.get("index_order", "F"))[0])
+    outer = data.dims[:-1]
+    return Labelled(
+        (*outer, *dims),
+        GridArray(data.array, shape, order),
+        {**{dim: data.coords[dim] for dim in outer if dim in data.coords}, **coords},
+        data.attrs,
+    )
+
+
+def _stack_in_time(name: str, series: Node) -> dict[str, Labelled]:
+    """Makes one array of a group that has a dataset for each time."""
+    try:
+        by_time = sorted((int(time), data) for time, data in series.variables.items())
+    except ValueError:
+        _warn(f"The group {name} is a time series, but not all names are times")
+        return {f"{name}_{key}": data for key, data in series.variables.items()}
+    if not by_time:
+        return {}
+    if len({data.dims for _, data in by_time}) > 1:
+        _warn(f"The group {name} is a time series, but its dimensions change")
+        return {f"{name}_{key}": data for key, data in series.variables.items()}
+    arrays: dict[tuple[int, ...], LazyArray] = {
+        (number,): data.array for number, (_, data) in enumerate(by_time)
+    }
+    array = StackedArray(arrays, (len(arrays),))
+    largest = max((data for _, data in by_time), key=lambda data: data.array.shape)
+    coords = {
+        dim: values
+        for dim, values in largest.coords.items()
+        if len(values) == array.shape[1 + largest.dims.index(dim)]
+    }
+    times = np.array([time for time, _ in by_time])
+    return {
+        name: Labelled(
+            ("time", *largest.dims), array, {"time": times, **coords}, largest.attrs
+        )
+    }
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(f"{message}: it is read without them.", LabelWarning, stacklevel=2)

@@ -1,0 +1,121 @@
+"""Labelled data as a tree of xarray: what is read becomes what people work with.
+
+HDF5 lets every dataset have dimensions of its own. In xarray, those of the same name
+have the same coordinates, within a group and below it. Where they differ, the
+dimension of fewer datasets gets the name of the dataset in front, e.g. ``late_time``;
+a dataset or group with the name of a dimension gets an underscore behind it.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+from .lazy import Array, Labelled, LazyArray
+from .reading import Node
+
+
+def to_datatree(node: Node) -> xarray.DataTree:
+    """Makes a tree of a group and all that is in it.
+
+    Args:
+        node: The group
+    """
+    return xarray.DataTree.from_dict(to_datasets(node))
+
+
+def to_datasets(node: Node) -> dict[str, xarray.Dataset]:
+    """Makes a dataset of each group.
+
+    Args:
+        node: A group
+
+    Returns:
+        For this group (``/``) and each one in it the dataset
+    """
+    datasets: dict[str, xarray.Dataset] = {}
+    _collect(node, "/", {}, datasets)
+    return datasets
+
+
+Axis = tuple[int, bytes | None]
+"""What dimensions of the same name have to agree in: the size and coordinates"""
+
+
+def _collect(
+    node: Node,
+    path: str,
+    inherited: Mapping[str, Axis],
+    datasets: dict[str, xarray.Dataset],
+) -> None:
+    axes = {**_choose_axes(node), **inherited}
+    variables: dict[str, xarray.Variable] = {}
+    coords: dict[str, xarray.Variable] = {}
+    for name, data in node.variables.items():
+        names = [
+            dim if _axis(data, number) == axes[dim] else f"{name}_{dim}"
+            for number, dim in enumerate(data.dims)
+        ]
+        # With the same name as before, the coordinates are those of the group above.
+        for old, new in zip(data.dims, names, strict=True):
+            if old in data.coords:
+                coords[new] = xarray.Variable((new,), data.coords[old])
+        wrapped = indexing.LazilyIndexedArray(_Adapter(data.array))
+        variables[name] = xarray.Variable(tuple(names), wrapped, dict(data.attrs))
+    taken: set[Any] = set(coords) | set(inherited)
+    taken |= {dim for variable in variables.values() for dim in variable.dims}
+    dataset = xarray.Dataset(
+        {_other_name(name, taken): data for name, data in variables.items()},
+        coords,
+        node.attrs,
+    )
+    datasets[path] = dataset
+    below = {**inherited, **{dim: axes[dim] for dim in axes if dim in dataset.dims}}
+    for name, child in node.children.items():
+        child_name = _other_name(name, {*taken, *dataset.variables})
+        _collect(child, f"{path.rstrip('/')}/{child_name}", below, datasets)
+
+
+def _choose_axes(node: Node) -> dict[str, Axis]:
+    """For each name of a dimension, the one that most of the datasets have."""
+    counts: dict[str, Counter[Axis]] = {}
+    for data in node.variables.values():
+        for number, dim in enumerate(data.dims):
+            counts.setdefault(dim, Counter())[_axis(data, number)] += 1
+    return {dim: counter.most_common(1)[0][0] for dim, counter in counts.items()}
+
+
+def _axis(data: Labelled, number: int) -> Axis:
+    coords = data.coords.get(data.dims[number])
+    content = None if coords is None else coords.dtype.kind.encode() + coords.tobytes()
+    return data.array.shape[number], content
+
+
+def _other_name(name: str, taken: set[Any]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+class _Adapter(BackendArray):
+    """How xarray reads an array that is not in memory."""
+
+    def __init__(self, array: LazyArray) -> None:
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self._array = array
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        return indexing.explicit_indexing_adapter(
+            key, self.shape, indexing.IndexingSupport.OUTER, self._read
+        )
+
+    def _read(self, key: tuple[Any, ...]) -> Array:
+        index = tuple(
+            part if isinstance(part, (int, slice)) else np.asarray(part) for part in key
+        )
+        return self._array.read(index)

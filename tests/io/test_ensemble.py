@@ -1,0 +1,174 @@
+import numpy as np
+import pytest
+
+from utopya_backend import yaml
+from utopya_backend.io import OutputFile, open_output, write_labels
+from utopya_backend.io.ensemble import MissingUniversesWarning
+
+
+def number_of(point):
+    return point["seed"] * 10 + ("abc".index(point["kind"]))
+
+
+SPACE = """!pspace
+seed: !sweep {default: 0, values: [1, 2, 3]}
+kind: !sweep {default: a, values: [a, b]}
+other: 7
+"""
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """Writes a run as the frontend does, with a file for each universe."""
+
+    def make_run(write, space=SPACE, leave_out=()):
+        (tmp_path / "config").mkdir()
+        (tmp_path / "config/parameter_space.yml").write_text(space)
+        pspace = yaml.load(space)
+        info = ("state_no", "state_no_str")
+        for point, number, digits in pspace.iterator(with_info=info):
+            if number in leave_out:
+                continue
+            directory = tmp_path / "data" / f"uni{digits}"
+            directory.mkdir(parents=True)
+            with OutputFile(directory / "data.h5") as file:
+                file["number"] = number
+                write(file, point)
+        return tmp_path
+
+    return make_run
+
+
+def write_series(file, point, times=range(0, 30, 10)):
+    file.attrs.update(status="finished", seed=str(point["seed"]), host="here")
+    dset = file.create_dataset("M/x", data=np.array(times) + number_of(point))
+    write_labels(dset, ["time"], {"time": times})
+
+
+def test_parameters_are_dimensions(make_run):
+    tree = open_output(make_run(write_series))
+    x = tree["M/x"]
+    assert x.dims == ("kind", "seed", "time")
+    assert x.shape == (2, 3, 3)
+    assert x.dtype == int
+    for seed in (1, 2, 3):
+        for kind in "ab":
+            start = number_of({"seed": seed, "kind": kind})
+            values = x.sel(seed=seed, kind=kind).values
+            assert values.tolist() == [start, start + 10, start + 20]
+    assert x.sel(time=10).isel(seed=[2, 0], kind=1).values.tolist() == [41, 21]
+    assert (tree["status"] == "finished").all()
+    assert tree.attrs["host"] == "here"
+    assert "seed" not in tree.attrs
+    assert tree.attrs["missing_universes"] == []
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        "!pspace {a: !sweep {default: 0, range: [5]}}",
+        "!pspace {a: !sweep {default: 0, values: [3, 1]}, b: !sweep {default: 0, "
+        "linspace: [0, 1, 3], order: -1}}",
+        "!pspace {a: !sweep {default: 0, values: [1, 2]}, "
+        "b: !coupled-sweep {default: 0, target_name: a, values: [3, 4]}}",
+        "!pspace {a: !sweep {default: 0, values: [1, 2, 3], "
+        "mask: [true, false, true]}, b: {c: !sweep {default: 0, values: [4, 5]}}}",
+        "!pspace {a: !sweep {default: 0, values: [1, 2, 3], mask: true}, "
+        "b: !sweep {default: 0, values: [4, 5]}}",
+        "!pspace {a: !sweep {default: 0, values: [1, 2], name: p}, "
+        "b: !sweep {default: 0, values: [true, false]}}",
+    ],
+)
+def test_universes_stand_where_paramspace_says(make_run, space):
+    pspace = yaml.load(space)
+
+    tree = open_output(make_run(lambda file, point: None, space))
+    info = ("state_no", "current_coords")
+    for number, coords in pspace.iterator(with_info=info, omit_pt=True):
+        selected = tree["number"].sel(dict(coords))
+        assert selected == number == tree["universe"].sel(dict(coords))
+    assert tree["number"].size == pspace.volume
+
+
+def test_values_that_are_no_numbers(make_run):
+    space = "!pspace {kind: !sweep {default: [a], values: [[a], [a, b], 1]}}"
+    tree = open_output(make_run(lambda file, point: file.update(n=1), space))
+    assert tree["kind"].values.tolist() == ["['a']", "['a', 'b']", "1"]
+
+
+def test_missing_universes(make_run):
+    run = make_run(write_series, leave_out=[5, 10])
+    (run / "data/uni07/data.h5").write_bytes(b"")
+    with pytest.warns(MissingUniversesWarning, match="3 of 6 universes") as warning:
+        tree = open_output(run)
+    assert "uni07/data.h5 is empty" in str(warning[0].message)
+    assert tree.attrs["missing_universes"] == [5, 7, 10]
+    x = tree["M/x"]
+    assert x.dtype == float
+    assert np.isnan(x.values).sum() == 9
+    assert (tree["status"] == "missing").sum() == 3
+    assert x.sel(seed=1, kind="a").isnull().all()
+
+
+def test_no_universe_can_be_read(make_run):
+    run = make_run(write_series, leave_out=[5, 6, 7, 9, 10])
+    (run / "data/uni11/data.h5").write_bytes(b"")
+    with (
+        pytest.warns(MissingUniversesWarning),
+        pytest.raises(ValueError, match=r"No universe in .* can be read"),
+    ):
+        open_output(run)
+
+
+def test_universes_that_ended_early(make_run):
+    def write(file, point):
+        write_series(file, point, times=range(0, 10 * point["seed"], 10))
+
+    x = open_output(make_run(write))["M/x"]
+    assert x.time.values.tolist() == [0, 10, 20]
+    assert x.notnull().sum("time").isel(kind=0).values.tolist() == [1, 2, 3]
+    assert x.sel(seed=2, kind="b", time=10) == 31
+
+
+def test_coordinates_that_differ(make_run):
+    def write(file, point):
+        write_series(file, point, times=range(0, 7, point["seed"]))
+
+    x = open_output(make_run(write))["M/x"]
+    assert x.time.values.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    three = x.sel(seed=3, kind="a").dropna("time")
+    assert three.time.values.tolist() == [0, 3, 6]
+    assert three.values.tolist() == [30, 33, 36]
+    assert x.sel(time=[6, 1], kind="a").values.tolist()[0] == [16, 11]
+
+
+def test_datasets_that_only_some_have(make_run):
+    def write(file, point):
+        file["both"] = 1
+        if point["seed"] == 2:
+            file["group/only"] = 5
+            file["odd"] = [1, 2]
+        else:
+            file["odd"] = [[1, 2]]
+
+    with pytest.warns(UserWarning, match="'odd' has other dimensions"):
+        tree = open_output(make_run(write))
+    assert tree["group/only"].sel(seed=2).values.tolist() == [5, 5]
+    assert tree["group/only"].isnull().sum() == 4
+
+
+def test_parameter_with_the_name_of_a_dimension(make_run):
+    def write(file, point):
+        dset = file.create_dataset("x", data=[1, 2])
+        write_labels(dset, ["seed"], {"seed": [5, 6]})
+
+    x = open_output(make_run(write))["x"]
+    assert x.sizes == {"kind": 2, "seed": 3, "x_seed": 2}
+
+
+def test_run_without_a_parameter_space(make_run):
+    run = make_run(write_series)
+    (run / "config/parameter_space.yml").unlink()
+    tree = open_output(run)
+    assert tree["M/x"].dims == ("universe", "time")
+    assert tree["universe"].values.tolist() == [5, 6, 7, 9, 10, 11]
