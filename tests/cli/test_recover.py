@@ -41,7 +41,7 @@ def test_interrupted_commit(path, monkeypatch):
 
 
 def test_foreign_journal(path):
-    path.write_bytes(b"something else" * 1000)
+    OutputFile(path).close()
     storage.DiskFile.create(str(path) + ".wal").write(
         0,
         storage.Journal(

@@ -69,6 +69,24 @@ def test_run_directory(make, tmp_path):
     assert "uni1/data.h5" in output
 
 
+def test_universe_that_cannot_be_read(make, tmp_path):
+    make(M).close()
+    for number in range(3):
+        (tmp_path / f"run/data/uni{number}").mkdir(parents=True)
+        content = b"" if number == 1 else (tmp_path / "data.h5").read_bytes()
+        (tmp_path / f"run/data/uni{number}/data.h5").write_bytes(content)
+    output = show(tmp_path / "run", code=2)
+    assert "uni1/data.h5 is empty" in output
+    assert "uni2/data.h5 (" in output
+
+
+def test_timers_of_another_program(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["a/total"] = [1.5]
+        file["a/total"].attrs["dim_names"] = ["label"]
+    assert "total" in show(tmp_path / "x.h5")
+
+
 def test_killed_while_committing(tmp_path, monkeypatch):
     path = tmp_path / "data.h5"
     file = OutputFile(path)

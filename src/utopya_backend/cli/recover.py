@@ -2,6 +2,7 @@
 
 import click
 
+from ..io.opening import check_signature, open_hdf5, reporting_damage
 from ..io.storage import Recovery
 from ..io.storage import recover as recover_file
 
@@ -14,7 +15,10 @@ def recover(path: str) -> None:
     PATH is a data.h5 whose writer was killed. A file that needs nothing is left as
     it is.
     """
+    check_signature(path)
     recovery = recover_file(path)
+    with open_hdf5(path) as file, reporting_damage(path):
+        file.visit(lambda _: None)  # or say why it cannot be read
     done = {
         Recovery.NOTHING: "is clean, nothing had to be done",
         Recovery.DROPPED: "is clean; the journal of a commit that had not begun to "

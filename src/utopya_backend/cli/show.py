@@ -8,7 +8,9 @@ import click
 import h5py
 import numpy as np
 
-from ..io.opening import find_outputs, open_for_reading
+from ..errors import NotAnOutputFileError, UserError
+from ..io.labels import read_coords
+from ..io.opening import find_outputs, open_for_reading, reporting_damage
 from ..io.storage import Recovery
 from ..io.summary import format_size
 from ..timer import format_elapsed
@@ -30,37 +32,57 @@ def show(path: str) -> None:
     being written is shown as it is at its last commit; one whose writer was killed
     while it committed is recovered first.
     """
+    problems = []
     for number, data_path in enumerate(find_outputs(path)):
         if number:
             click.echo()
-        _show_file(data_path)
+        try:
+            _show_file(data_path)
+        except UserError as error:
+            problems.append(error)
+    if problems:
+        raise NotAnOutputFileError("\n".join(map(str, problems)))
 
 
 def _show_file(path: Path) -> None:
     file, recovery = open_for_reading(path)
-    with file:
-        click.echo(f"{path} ({format_size(path.stat().st_size)})")
-        if recovery is not Recovery.NOTHING:
-            click.echo(f"  Its writer was killed: {recovery.value}.")
-        _show_provenance(file)
-        _show_tree(file)
-        file.visititems(_show_timers)
+    with file, reporting_damage(path):
+        lines = list(_describe(file, recovery))
+    click.echo(f"{path} ({format_size(path.stat().st_size)})")
+    for line in lines:
+        click.echo(f"  {line}".rstrip())
 
 
-def _show_provenance(file: h5py.File) -> None:
+def _describe(file: h5py.File, recovery: Recovery) -> Iterator[str]:
+    if recovery is not Recovery.NOTHING:
+        yield f"Its writer was killed: {recovery.value}."
+    yield from _describe_origin(file)
+    yield ""
+    yield from _describe_tree(file)
+    yield from _describe_timers(file)
+
+
+def _describe_origin(file: h5py.File) -> Iterator[str]:
     known = {key: file.attrs[key] for key in _PROVENANCE if key in file.attrs}
-    if not known:
-        click.echo("  It does not say where it comes from: another program wrote it.")
+    if "status" not in known:
+        writer = "another program"
+        if _has_labels(file):
+            writer += ", perhaps the backend that comes with the frontend,"
+        yield f"It does not say where it comes from: {writer} wrote it."
     for key, value in known.items():
-        click.echo(f"  {key:<15s} {value}")
+        yield f"{key:<15s} {value}"
 
 
-def _show_tree(file: h5py.File) -> None:
+def _has_labels(file: h5py.File) -> bool:
+    """Whether any dataset has the names of its dimensions, as the frontend wants."""
+    return any("dim_names" in item.attrs for item in _datasets(file))
+
+
+def _describe_tree(file: h5py.File) -> Iterator[str]:
     rows = list(_rows(file, depth=0))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    click.echo()
     for row in rows:
-        click.echo("  " + "  ".join(map(str.ljust, row, widths)).rstrip())
+        yield "  ".join(map(str.ljust, row, widths))
 
 
 def _rows(group: h5py.Group, depth: int) -> Iterator[tuple[str, str, str, str, str]]:
@@ -96,12 +118,25 @@ def _range_of(dset: h5py.Dataset) -> str:
     )
 
 
-def _show_timers(name: str, item: h5py.Group | h5py.Dataset) -> None:
-    """Shows the table of a model with benchmarking."""
-    is_total = name.endswith("/total") and isinstance(item, h5py.Dataset)
-    if not is_total or list(item.attrs.get("dim_names", [])) != ["label"]:
-        return
-    seconds = dict(zip(map(str, item.attrs["coords__label"]), item[()], strict=True))
-    click.echo(f"\n  Elapsed times ({name}):")
-    fstr = "  {name:>{w}s}  {time_str:>10s}  {percent_of_max:5.1f} %"
-    click.echo(format_elapsed({key: float(t) for key, t in seconds.items()}, fstr))
+def _describe_timers(file: h5py.File) -> Iterator[str]:
+    """The tables of models with benchmarking."""
+    for item in _datasets(file):
+        dims = list(item.attrs.get("dim_names", []))
+        if not item.name.endswith("/total") or dims != ["label"]:
+            continue
+        labels = read_coords(item, "label", len(item))
+        if labels is None or item.dtype.kind != "f":
+            continue
+        seconds = dict(zip(labels, map(float, item[()]), strict=True))
+        yield ""
+        yield f"Elapsed times ({item.name[1:]}):"
+        fstr = "{name:>{w}s}  {time_str:>10s}  {percent_of_max:5.1f} %"
+        yield from format_elapsed(seconds, fstr).splitlines()
+
+
+def _datasets(group: h5py.Group) -> Iterator[h5py.Dataset]:
+    for item in group.values():
+        if isinstance(item, h5py.Group):
+            yield from _datasets(item)
+        elif isinstance(item, h5py.Dataset):
+            yield item

@@ -1,14 +1,15 @@
 """Opening an output file to read it, whatever state it is in."""
 
+import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
 
-from ..errors import FileInUseError, MissingFileError, NotAnOutputFileError
+from ..errors import FileInUseError, MissingFileError, NotAnOutputFileError, UserError
 from .storage import Recovery, journal_path, recover
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -84,9 +85,7 @@ def open_for_reading(
         PermissionError: If there is a commit to complete, but no permission
     """
     path = os.fspath(path)
-    if not os.path.isfile(path):
-        raise MissingFileError(f"There is no file {path}: check the path.")
-    _check_signature(path)
+    check_signature(path)
     recovery = _recover(path, clock, sleep)
     return open_hdf5(path, clock=clock, sleep=sleep), recovery
 
@@ -128,6 +127,27 @@ def open_hdf5(
             ) from None
 
 
+@contextlib.contextmanager
+def reporting_damage(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Says that a file is damaged, if that turns out while it is being read.
+
+    Args:
+        path: The file
+
+    Raises:
+        ValueError: If HDF5 fails
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (RuntimeError, KeyError, OSError) as error:
+        raise NotAnOutputFileError(
+            f"{path} is damaged, as a file that was not written in commits may be "
+            f"after a kill. HDF5 says: {error}"
+        ) from None
+
+
 def _recover(
     path: str, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> Recovery:
@@ -155,7 +175,18 @@ def _journal_size(path: str) -> int:
         return 0
 
 
-def _check_signature(path: str) -> None:
+def check_signature(path: str) -> None:
+    """Checks that a file begins as HDF5 does.
+
+    Args:
+        path: The file
+
+    Raises:
+        FileNotFoundError: If there is no such file
+        ValueError: If it is something else
+    """
+    if not os.path.isfile(path):
+        raise MissingFileError(f"There is no file {path}: check the path.")
     with open(path, "rb") as file:
         start = file.read(len(_SIGNATURE))
     if start == _SIGNATURE:

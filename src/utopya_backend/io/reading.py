@@ -16,7 +16,12 @@ import numpy as np
 from ..errors import MissingPackageError
 from .labels import label_attributes, read_coords, read_dims
 from .lazy import Array, GridArray, Labelled, LazyArray, StackedArray, StoredArray
-from .opening import find_outputs, open_for_reading, universe_number
+from .opening import (
+    find_outputs,
+    open_for_reading,
+    reporting_damage,
+    universe_number,
+)
 from .storage import Recovery
 
 if TYPE_CHECKING:
@@ -120,7 +125,7 @@ def read_file(path: str | os.PathLike[str]) -> Node:
             not belong to it.
     """
     file, recovery = open_for_reading(path)
-    with file:
+    with file, reporting_damage(path):
         if recovery is Recovery.REPLAYED:
             warnings.warn(
                 f"{os.fspath(path)}: its writer was killed; {recovery.value}.",
@@ -152,8 +157,10 @@ def _members(group: h5py.Group) -> Iterator[tuple[str, Any]]:
     for name in group:
         try:
             yield name, group[name]
-        except KeyError:  # a link that leads nowhere
-            continue
+        except KeyError:
+            if isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise
+            continue  # it leads to another place, where nothing is
 
 
 def _can_be_read(dset: h5py.Dataset) -> bool:
