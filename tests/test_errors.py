@@ -12,6 +12,7 @@ BUILTINS = {
     errors.MissingFileError: FileNotFoundError,
     errors.UnreadableFileError: OSError,
     errors.JournalError: ValueError,
+    errors.MissingPackageError: ImportError,
     errors.NotAnOutputFileError: ValueError,
     errors.FileInUseError: BlockingIOError,
     errors.OutputExistsError: FileExistsError,

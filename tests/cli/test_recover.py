@@ -3,6 +3,8 @@ from click.testing import CliRunner
 
 from utopya_backend.cli import main
 from utopya_backend.io import OutputFile, storage
+from utopya_backend.io.disk import DiskFile
+from utopya_backend.io.journal import Journal, Page
 
 
 def run(path, code=0):
@@ -42,11 +44,9 @@ def test_interrupted_commit(path, monkeypatch):
 
 def test_foreign_journal(path):
     OutputFile(path).close()
-    storage.DiskFile.create(str(path) + ".wal").write(
+    DiskFile.create(str(path) + ".wal").write(
         0,
-        storage.Journal(
-            0, 10, {0: storage.Page.changing(bytes(4096), b"x" * 4096)}
-        ).encode(),
+        Journal(0, 10, {0: Page.changing(bytes(4096), b"x" * 4096)}).encode(),
     )
     assert "does not belong to the file beside it" in run(path, code=2)
 

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from utopya_backend.io.disk import DiskFile
-from utopya_backend.io.storage import journal_path
+from utopya_backend.io.journal import journal_path
 
 
 @dataclass

@@ -12,9 +12,8 @@ from click.testing import CliRunner
 from utopya_backend.cli import main
 from utopya_backend.io import OutputFile, open_output
 from utopya_backend.io.disk import DiskFile
-from utopya_backend.io.journal import PAGE_SIZE
+from utopya_backend.io.journal import PAGE_SIZE, journal_path
 from utopya_backend.io.reading import RecoveryWarning
-from utopya_backend.io.storage import journal_path
 
 KILLED_WITHOUT_COMMITS = """
 import os, signal, sys, h5py

@@ -10,8 +10,8 @@ from dantro.containers import XrDataContainer
 
 from utopya_backend import StepwiseModel
 from utopya_backend.io import OutputFile, open_output, write_coords, write_labels
+from utopya_backend.io.journal import journal_path
 from utopya_backend.io.reading import LabelWarning, RecoveryWarning
-from utopya_backend.io.storage import journal_path
 
 
 @pytest.fixture

@@ -25,8 +25,9 @@ sys.path.pop(0)
 
 from utopya_backend.io import storage
 from utopya_backend.io.disk import DiskFile
+from utopya_backend.io.journal import journal_path
 from utopya_backend.io.output import OutputFile
-from utopya_backend.io.storage import Recovery, journal_path, recover
+from utopya_backend.io.recovery import Recovery, recover
 
 
 @pytest.fixture
@@ -408,6 +409,24 @@ def test_other_errors_of_locks(path, monkeypatch):
 # .. Creation, interrupts, children ...........................................
 
 
+@pytest.mark.parametrize("mode", ["append", "change"])
+def test_another_program_that_empties_the_file(path, mode):
+    file = OutputFile(path)
+    file["x"] = np.arange(1000)
+    file.commit()
+    with pytest.raises(OSError, match="unable to lock"):
+        h5py.File(path, "w")  # HDF5 empties it all the same
+    if mode == "append":
+        file["y"] = np.arange(100_000)
+    else:
+        file["x"][0] = 1
+    for _ in range(2):
+        with pytest.raises(OSError, match="another program has cut it off"):
+            file.commit()
+    with pytest.raises(OSError, match="another program has cut it off"):
+        file.close()
+
+
 def test_nothing_is_overwritten(path):
     path.write_text("precious")
     with pytest.raises(FileExistsError, match=r"output file .* is never overwritten"):
@@ -499,72 +518,3 @@ def test_a_forked_child_does_not_touch_the_file(path):
     file.close()
     with h5py.File(path) as reader:
         assert content_of(reader) == {"x": 1, "z": 2}
-
-
-# .. Recovery .................................................................
-
-
-def test_recovery_of_a_clean_file(path):
-    with OutputFile(path) as file:
-        file["x"] = 1
-    before = path.read_bytes()
-    assert recover(str(path)) is Recovery.NOTHING
-    assert path.read_bytes() == before
-
-
-def test_recovery_of_a_missing_file(path):
-    with pytest.raises(FileNotFoundError, match="There is no file"):
-        recover(str(path))
-
-
-@pytest.fixture
-def complete_journal(path, monkeypatch):
-    """A file whose writer was killed while it changed the file."""
-    file = OutputFile(path)
-    file["x"] = 1
-    file.commit()
-    file["x"][()] = 2
-    monkeypatch.setattr(storage, "apply", lambda journal, file: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        file.commit()
-    monkeypatch.undo()
-    file._storage._file.close()  # as the end of the process does
-    file._storage._is_open = False
-    file._storage._pid = -1
-    return Path(journal_path(str(path)))
-
-
-def test_recovery_of_an_interrupted_commit(path, complete_journal):
-    with h5py.File(path) as reader:
-        assert reader["x"][()] == 1
-    assert recover(str(path)) is Recovery.REPLAYED
-    assert not complete_journal.exists()
-    with h5py.File(path) as reader:
-        assert reader["x"][()] == 2
-
-
-@pytest.mark.parametrize("other", [b"", b"\0" * 10_000, b"another program's" * 1000])
-def test_journal_of_another_file(path, complete_journal, other):
-    path.write_bytes(other)
-    journal = complete_journal.read_bytes()
-    with pytest.raises(ValueError, match="does not belong to the file beside it"):
-        recover(str(path))
-    assert path.read_bytes() == other
-    assert complete_journal.read_bytes() == journal
-
-
-@pytest.mark.parametrize("damage", ["truncated", "changed", "other", "empty"])
-def test_incomplete_journal(path, complete_journal, damage):
-    journal = complete_journal.read_bytes()
-    complete_journal.write_bytes(
-        {
-            "truncated": journal[:-1],
-            "changed": journal[:-100] + b"x" + journal[-99:],
-            "other": b"not a journal",
-            "empty": b"",
-        }[damage]
-    )
-    expected = Recovery.NOTHING if damage == "empty" else Recovery.DROPPED
-    assert recover(str(path)) is expected
-    with h5py.File(path) as reader:
-        assert reader["x"][()] == 1

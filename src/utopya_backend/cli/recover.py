@@ -3,8 +3,8 @@
 import click
 
 from ..io.opening import check_signature, open_hdf5, reporting_damage
-from ..io.storage import Recovery
-from ..io.storage import recover as recover_file
+from ..io.recovery import Recovery
+from ..io.recovery import recover as recover_file
 
 
 @click.command()

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import NotAnOutputFileError, UserError
 from ..io.labels import read_coords
 from ..io.opening import find_outputs, open_for_reading, reporting_damage
-from ..io.storage import Recovery
+from ..io.recovery import Recovery
 from ..io.summary import format_size
 from ..timer import format_elapsed
 

@@ -7,8 +7,8 @@ from .grid import GridSeries as GridSeries
 from .labels import write_coords as write_coords
 from .labels import write_labels as write_labels
 from .output import OutputFile as OutputFile
-from .storage import Recovery as Recovery
-from .storage import recover as recover
+from .recovery import Recovery as Recovery
+from .recovery import recover as recover
 from .timeseries import TimeSeries as TimeSeries
 
 if TYPE_CHECKING:

@@ -38,6 +38,15 @@ _ENTRY = struct.Struct(f"<QI{PAGE_SIZE // SECTOR_SIZE}I")
 _CHECKSUM = struct.Struct("<I")
 
 
+def journal_path(path: str) -> str:
+    """The path of the journal of a file.
+
+    Args:
+        path: The path of the file
+    """
+    return f"{path}.wal"
+
+
 class Page(NamedTuple):
     """A page that a commit changes.
 

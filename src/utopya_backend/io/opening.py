@@ -10,7 +10,8 @@ from pathlib import Path
 import h5py
 
 from ..errors import FileInUseError, MissingFileError, NotAnOutputFileError, UserError
-from .storage import Recovery, journal_path, recover
+from .journal import journal_path
+from .recovery import Recovery, recover
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _PATIENCE = 5.0  # a commit takes a fraction of that [s]

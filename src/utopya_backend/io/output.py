@@ -14,7 +14,8 @@ from h5py._objects import phil
 from ..closing import close_at_exit
 from ..errors import OutputExistsError
 from .chunks import BLOCK_BYTES, chunk_shape
-from .storage import Storage, journal_path
+from .journal import journal_path
+from .storage import Storage
 from .timeseries import TimeSeries
 
 COMMIT_INTERVAL = 1.0

@@ -22,7 +22,7 @@ from .opening import (
     reporting_damage,
     universe_number,
 )
-from .storage import Recovery
+from .recovery import Recovery
 
 if TYPE_CHECKING:
     import xarray

@@ -8,16 +8,15 @@ commit writes it by way of a journal; see :py:mod:`~utopya_backend.io.journal`.
 """
 
 import contextlib
-import enum
 import errno
 import io
 import os
 import time
 from collections.abc import Callable
 
-from ..errors import FileInUseError, JournalError, MissingFileError
 from .disk import DiskFile, sync_directory
-from .journal import PAGE_SIZE, Journal, Page
+from .journal import PAGE_SIZE, Journal, Page, journal_path
+from .recovery import apply
 
 READER_PATIENCE = 5.0
 """For how long a reader that keeps the file open puts a commit off [s]; of the
@@ -26,15 +25,6 @@ time between two attempts, at most one second counts"""
 _POLL_INTERVAL = 0.01
 
 _WRITE_BEHIND_BYTES = 1024**2
-
-
-def journal_path(path: str) -> str:
-    """The path of the journal of a file.
-
-    Args:
-        path: The path of the file
-    """
-    return f"{path}.wal"
 
 
 class Storage:
@@ -78,6 +68,7 @@ class Storage:
         self._position = 0
         self._size = 0
         self._committed_size = 0
+        self._size_on_disk = 0  # at least
         self._pages: dict[int, bytearray] = {}
         self._appended = False
         self._written_behind = 0
@@ -205,7 +196,9 @@ class Storage:
         )
         if not in_memory:
             try:
+                self._check_not_cut_off()
                 self._file.write(start, data)
+                self._size_on_disk = max(self._size_on_disk, start + len(data))
             except OSError:
                 in_memory = True
             self._appended = True
@@ -277,7 +270,20 @@ class Storage:
         resized = self._size != self._committed_size
         return bool(self._applying or self._pages or self._appended or resized)
 
+    def _check_not_cut_off(self) -> None:
+        """Checks that nobody has opened the file in mode ``w``.
+
+        HDF5 empties the file then, and only after that looks for locks.
+        """
+        if self._file.size() < self._size_on_disk:
+            raise OSError(
+                errno.EIO,
+                "another program has cut it off, and data is lost",
+                self._path,
+            )
+
     def _commit(self) -> None:
+        self._check_not_cut_off()
         self._apply_journal()  # of a commit that failed half-way
         self._write_what_could_not_be_written()
         self._sync(self._file)  # the data, before anything refers to it
@@ -333,7 +339,9 @@ class Storage:
         if self._applying is None:
             return
         journal = self._applying
+        self._size_on_disk = min(self._size_on_disk, journal.new_size)
         apply(journal, self._file)
+        self._size_on_disk = journal.new_size
         self._sync(self._file)
         if journal.pages:
             self._journal.truncate(0)
@@ -363,81 +371,6 @@ class Storage:
         finally:
             self._file.close()
             self._journal.close()
-
-
-class Recovery(enum.Enum):
-    """What had to be done to a file to make it its last commit."""
-
-    NOTHING = "it is clean"
-    DROPPED = "an incomplete commit was dropped"
-    REPLAYED = "a commit was completed"
-
-
-def recover(path: str) -> Recovery:
-    """Makes a file its last commit, after its writer was killed.
-
-    Args:
-        path: The path of the file; its journal is beside it.
-
-    Returns:
-        What had to be done. Nothing is changed if the file is clean.
-
-    Raises:
-        FileNotFoundError: If there is no such file
-        BlockingIOError: If another process has the file open
-        ValueError: If the journal does not belong to this file. Neither is
-            changed then.
-    """
-    if not os.path.exists(path):
-        raise MissingFileError(f"There is no file {path}: check the path.")
-    if not os.path.exists(journal_path(path)):
-        return Recovery.NOTHING
-    file = DiskFile.open(path)
-    try:
-        if not file.try_lock(exclusive=True):
-            raise FileInUseError(
-                f"{path} is open in another process: wait until that has closed it."
-            )
-        with open(journal_path(path), "rb") as journal_file:
-            content = journal_file.read()
-        journal = Journal.decode(content)
-        if journal is not None:
-            _check_belongs(journal, file)
-            apply(journal, file)
-            file.sync()
-        os.unlink(journal_path(path))
-    finally:
-        file.close()
-    if journal is not None:
-        return Recovery.REPLAYED
-    return Recovery.DROPPED if content else Recovery.NOTHING
-
-
-def _check_belongs(journal: Journal, file: DiskFile) -> None:
-    size = file.size()
-    if size >= min(journal.old_size, journal.new_size) and all(
-        page.is_part_of(file.read(offset, PAGE_SIZE))
-        for offset, page in journal.pages.items()
-    ):
-        return
-    raise JournalError(
-        f"The journal {journal_path(file.path)} does not belong to the file beside it, "
-        "or that was changed since: move the journal away to use the file as it is."
-    )
-
-
-def apply(journal: Journal, file: DiskFile) -> None:
-    """Makes the changes of a commit.
-
-    Args:
-        journal: The changes
-        file: The file
-    """
-    for offset, page in journal.pages.items():
-        end = min(offset + PAGE_SIZE, journal.new_size)
-        if end > offset:
-            file.write(offset, page.new[: end - offset])
-    file.truncate(journal.new_size)
 
 
 def _page_offsets(start: int, end: int) -> range:
