@@ -357,6 +357,16 @@ def test_first_row_sets_sizes_that_are_not_limited(file):
     assert dset[:, 0, 0].tolist() == [1, 2]
 
 
+def test_rows_of_datasets_in_the_root_group_are_collected(file):
+    dset = create_series(
+        file, "x", num_rows=None, row_shape=(), dtype=float, compression=2
+    )
+    series = make_series(dset, file)
+    series.append(1.0)
+    assert series.num_bytes_in_memory > 0
+    assert file["x"] is series
+
+
 def test_plain_file(tmp_path):
     with h5py.File(tmp_path / "data.h5", "w") as file:
         dset = make(file)

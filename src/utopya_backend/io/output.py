@@ -312,7 +312,7 @@ def create_series(
         **dset_kwargs: Passed on to it
     """
     chunks: Any = True
-    if None not in row_shape and isinstance(group, OutputGroup):
+    if None not in row_shape and isinstance(group, _Node):
         sizes = [size or 0 for size in row_shape]
         memory = min(BLOCK_BYTES, group.file.memory_for_series)
         item_size = np.dtype(dtype).itemsize
@@ -340,7 +340,7 @@ def make_series(
         group: A group of the same file
         cls: What to make of it
     """
-    if isinstance(group, OutputGroup):
+    if isinstance(group, _Node):
         return group.file.add_series(dset, cls)
     return cls(dset)
 
