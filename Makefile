@@ -4,11 +4,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The frontend ships a backend of the same name: it is compared with.
+PUBLISHED := .venv-published
 
-.PHONY: help demo test coverage lint docs kill clean
+.PHONY: help demo test coverage lint docs kill replay full-disk readers soak speed clean
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.installed  ## Run the example model `Influenza`; its data goes to out/
 	$(BIN)/utopya-backend run examples/Influenza
@@ -30,8 +32,23 @@ docs: $(VENV)/.installed $(VENV)/.installed-docs  ## Build the manual, docs/_bui
 kill: $(VENV)/.installed  ## Kill 200 models at random moments, check their data (15 min)
 	$(BIN)/python campaigns/kill.py 200
 
+replay: $(VENV)/.installed  ## Rebuild a file as it is after each single write (6 min)
+	$(BIN)/python campaigns/replay.py
+
+full-disk: $(VENV)/.installed  ## Run models until no more can be written (1 min)
+	$(BIN)/python campaigns/full_disk.py 30
+
+readers: $(VENV)/.installed-analysis  ## Read a file 2,000 times while it is written (1 min)
+	$(BIN)/python campaigns/readers.py 2000
+
+soak: $(VENV)/.installed  ## Write ten million rows, watch the memory (1 min)
+	$(BIN)/python campaigns/soak.py
+
+speed: $(VENV)/.installed $(PUBLISHED)/.installed  ## Write rows beside the published package (3 min)
+	$(BIN)/python campaigns/write_speed.py $(PUBLISHED)/bin/python
+
 clean:  ## Remove what the other commands have made, but not out/
-	rm -rf $(VENV) docs/_build .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) $(PUBLISHED) docs/_build .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage
 
 # An environment of its own, with this project as it stands in src/
 $(VENV)/.installed: pyproject.toml
@@ -40,7 +57,12 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
-# … with one of the extras `test`, `lint`, `docs`
+$(PUBLISHED)/.installed:
+	$(PYTHON) -m venv $(PUBLISHED)
+	$(PUBLISHED)/bin/pip install --quiet "utopya==1.3.11"
+	touch $@
+
+# … with one of the extras `test`, `lint`, `docs`, `analysis`
 $(VENV)/.installed-%: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable ".[$*]"
 	touch $@

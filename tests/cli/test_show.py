@@ -98,8 +98,29 @@ def test_killed_while_committing(tmp_path, monkeypatch):
     content = (tmp_path / "data.h5.wal").read_bytes()
     file.close()
     (tmp_path / "data.h5.wal").write_bytes(content)
-    assert "Its writer was killed: a commit was completed." in show(path)
-    assert "Its writer was killed" not in show(path)
+    assert "its writer was killed: a commit was completed" in show(path)
+    assert "file            clean\n" in show(path)
+
+
+def test_whether_it_is_clean(tmp_path):
+    path = tmp_path / "data.h5"
+    with OutputFile(path) as file:
+        file.attrs["status"] = "running"
+        file.commit()
+        assert "the last commit of a writer that has it open" in show(path)
+        content = path.read_bytes()
+    path.write_bytes(content)
+    (tmp_path / "data.h5.wal").touch()
+    assert "clean; its writer was killed, this is the last commit" in show(path)
+
+
+def test_links_that_lead_up_or_nowhere(tmp_path):
+    path = tmp_path / "data.h5"
+    with OutputFile(path) as file:
+        file["group/up"] = h5py.SoftLink("/group")
+        file["group/nowhere"] = h5py.SoftLink("/nowhere")
+        file["group/x"] = 1
+    assert show(path).count("x ") == 1
 
 
 def test_file_of_another_program(tmp_path):

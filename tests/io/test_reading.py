@@ -192,6 +192,8 @@ def test_all_types(write):
         file["no_rows"] = np.zeros((0, 3))
         file["reference"] = np.array([file.ref], dtype=h5py.ref_dtype)
         file["nowhere"] = h5py.SoftLink("/not/there")
+        file["loop/inside/again"] = h5py.SoftLink("/loop")
+        file["loop/itself"] = file["loop"]
         file.create_group("empty group").attrs["key"] = "value"
 
     tree = write(fill)

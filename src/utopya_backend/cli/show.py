@@ -1,5 +1,6 @@
 """``utopya-backend show``: what is in an output file."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ import h5py
 import numpy as np
 
 from ..errors import NotAnOutputFileError, UserError
+from ..io.journal import journal_path
 from ..io.labels import read_coords
 from ..io.opening import find_outputs, open_for_reading, reporting_damage
 from ..io.recovery import Recovery
 from ..io.summary import format_size
+from ..io.walking import all_datasets, members
 from ..timer import format_elapsed
 
 _PROVENANCE = (
@@ -47,15 +50,25 @@ def show(path: str) -> None:
 def _show_file(path: Path) -> None:
     file, recovery = open_for_reading(path)
     with file, reporting_damage(path):
-        lines = list(_describe(file, recovery))
+        lines = list(_describe(file, _state(path, file, recovery)))
     click.echo(f"{path} ({format_size(path.stat().st_size)})")
     for line in lines:
         click.echo(f"  {line}".rstrip())
 
 
-def _describe(file: h5py.File, recovery: Recovery) -> Iterator[str]:
+def _state(path: Path, file: h5py.File, recovery: Recovery) -> str:
+    """Whether it is clean, and what was done to make it so."""
     if recovery is not Recovery.NOTHING:
-        yield f"Its writer was killed: {recovery.value}."
+        return f"its writer was killed: {recovery.value}"
+    if os.path.exists(journal_path(str(path))):  # else it would be gone by now
+        return "this is the last commit of a writer that has it open"
+    if file.attrs.get("status") == "running":
+        return "clean; its writer was killed, this is the last commit"
+    return "clean"
+
+
+def _describe(file: h5py.File, state: str) -> Iterator[str]:
+    yield f"{'file':<15s} {state}"
     yield from _describe_origin(file)
     yield ""
     yield from _describe_tree(file)
@@ -75,23 +88,25 @@ def _describe_origin(file: h5py.File) -> Iterator[str]:
 
 def _has_labels(file: h5py.File) -> bool:
     """Whether any dataset has the names of its dimensions, as the frontend wants."""
-    return any("dim_names" in item.attrs for item in _datasets(file))
+    return any("dim_names" in item.attrs for item in all_datasets(file))
 
 
 def _describe_tree(file: h5py.File) -> Iterator[str]:
-    rows = list(_rows(file, depth=0))
+    rows = list(_rows(file, frozenset()))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(map(str.ljust, row, widths))
 
 
-def _rows(group: h5py.Group, depth: int) -> Iterator[tuple[str, str, str, str, str]]:
-    for name, item in group.items():
-        label = "  " * depth + name
+def _rows(
+    group: h5py.Group, above: frozenset[int]
+) -> Iterator[tuple[str, str, str, str, str]]:
+    for name, item, path in members(group, above):
+        label = "  " * len(above) + name
         if isinstance(item, h5py.Group):
             yield f"{label}/", "", "", "", ""
-            yield from _rows(item, depth + 1)
-        elif isinstance(item, h5py.Dataset):
+            yield from _rows(item, path)
+        else:
             dims = item.attrs.get("dim_names", [])
             shape = [str(size) for size in item.shape or ()]
             sizes = " × ".join(
@@ -120,7 +135,7 @@ def _range_of(dset: h5py.Dataset) -> str:
 
 def _describe_timers(file: h5py.File) -> Iterator[str]:
     """The tables of models with benchmarking."""
-    for item in _datasets(file):
+    for item in all_datasets(file):
         dims = list(item.attrs.get("dim_names", []))
         if not item.name.endswith("/total") or dims != ["label"]:
             continue
@@ -132,11 +147,3 @@ def _describe_timers(file: h5py.File) -> Iterator[str]:
         yield f"Elapsed times ({item.name[1:]}):"
         fstr = "{name:>{w}s}  {time_str:>10s}  {percent_of_max:5.1f} %"
         yield from format_elapsed(seconds, fstr).splitlines()
-
-
-def _datasets(group: h5py.Group) -> Iterator[h5py.Dataset]:
-    for item in group.values():
-        if isinstance(item, h5py.Group):
-            yield from _datasets(item)
-        elif isinstance(item, h5py.Dataset):
-            yield item

@@ -5,7 +5,6 @@ This needs xarray, which a model does not: ``pip install "utopya-backend[analysi
 
 import os
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from .opening import (
     universe_number,
 )
 from .recovery import Recovery
+from .walking import members
 
 if TYPE_CHECKING:
     import xarray
@@ -135,15 +135,17 @@ def read_file(path: str | os.PathLike[str]) -> Node:
         return _read_group(file, os.path.abspath(path))
 
 
-def _read_group(group: h5py.Group, path: str) -> Node:
+def _read_group(
+    group: h5py.Group, path: str, above: frozenset[int] = frozenset()
+) -> Node:
     node = Node(attrs=dict(group.attrs))
     linked = set()
-    for name, item in _members(group):
+    for name, item, path_to_it in members(group, above):
         if isinstance(item, h5py.Dataset) and _can_be_read(item):
             node.variables[name] = _read_dataset(item, path)
             linked.update(_linked_coords(item))
         elif isinstance(item, h5py.Group):
-            child = _read_group(item, path)
+            child = _read_group(item, path, path_to_it)
             if _text(item.attrs.get("content")) == "time_series":
                 node.variables.update(_stack_in_time(name, child))
             else:
@@ -151,16 +153,6 @@ def _read_group(group: h5py.Group, path: str) -> Node:
     for name in linked:  # they are coordinates now
         node.variables.pop(name, None)
     return node
-
-
-def _members(group: h5py.Group) -> Iterator[tuple[str, Any]]:
-    for name in group:
-        try:
-            yield name, group[name]
-        except KeyError:
-            if isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise
-            continue  # it leads to another place, where nothing is
 
 
 def _can_be_read(dset: h5py.Dataset) -> bool:

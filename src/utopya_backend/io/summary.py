@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import h5py
 
+from .walking import all_datasets
+
 
 def summarize(path: str | os.PathLike[str], max_lines: int = 20) -> list[str]:
     """Lists the datasets of an HDF5 file.
@@ -45,14 +47,11 @@ def format_size(num_bytes: float) -> str:
 
 
 def _rows(group: h5py.Group) -> Iterator[tuple[str, str, str, str]]:
-    for item in group.values():
-        if isinstance(item, h5py.Group):
-            yield from _rows(item)
-        elif isinstance(item, h5py.Dataset):
-            dims = item.attrs.get("dim_names", [])
-            yield (
-                item.name,
-                " × ".join(map(str, dims)),
-                " × ".join(map(str, item.shape or ())) or "scalar",
-                str(item.dtype),
-            )
+    for dset in all_datasets(group):
+        dims = dset.attrs.get("dim_names", [])
+        yield (
+            dset.name,
+            " × ".join(map(str, dims)),
+            " × ".join(map(str, dset.shape or ())) or "scalar",
+            str(dset.dtype),
+        )

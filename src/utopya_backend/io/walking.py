@@ -1,0 +1,57 @@
+"""Going through all that is in an HDF5 file, whatever its links lead to."""
+
+from collections.abc import Iterator
+
+import h5py
+
+
+def members(
+    group: h5py.Group, above: frozenset[int] = frozenset()
+) -> Iterator[tuple[str, h5py.Group | h5py.Dataset, frozenset[int]]]:
+    """The groups and datasets in a group.
+
+    Links that lead nowhere, or to one of the groups above, are left out.
+
+    Args:
+        group: The group
+        above: The addresses of the groups above
+
+    Yields:
+        The name; the object; and, to go on in it, what is above that
+
+    Raises:
+        KeyError: If the file is damaged
+    """
+    above = above | {_address(group)}
+    for name in group:
+        try:
+            item = group[name]
+        except KeyError:
+            if isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise
+            continue
+        if isinstance(item, h5py.Dataset) or (
+            isinstance(item, h5py.Group) and _address(item) not in above
+        ):
+            yield name, item, above
+
+
+def all_datasets(
+    group: h5py.Group, above: frozenset[int] = frozenset()
+) -> Iterator[h5py.Dataset]:
+    """The datasets in a group, and in the groups in it.
+
+    Args:
+        group: The group
+        above: The addresses of the groups above
+    """
+    for _, item, path in members(group, above):
+        if isinstance(item, h5py.Group):
+            yield from all_datasets(item, path)
+        else:
+            yield item
+
+
+def _address(group: h5py.Group) -> int:
+    address: int = h5py.h5o.get_info(group.id).addr
+    return address
