@@ -16,7 +16,7 @@ def load_cfg_file(fpath: str, *, loader: str | None = None) -> Any:
     """Loads a configuration from a file: YAML 1.2, JSON or TOML, in UTF-8.
 
     YAML may have all the tags of the packages ``yayaml`` and ``paramspace``
-    (the latter's extra: ``pip install "utopya-backend[sweep]"``); they are
+    (which ``pip install paramspace`` installs); they are
     imported only if a file uses one.
 
     Args:

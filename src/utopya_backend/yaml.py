@@ -72,7 +72,7 @@ def _load_with_tags(text: str) -> Any:
             raise YAMLError(
                 f"The tag {tag} is not known, unless it is one of the package "
                 f"'{error.name}'. Install that with: "
-                'pip install "utopya-backend[sweep]"'
+                f"pip install {error.name}"
             ) from None
         try:
             return _load(text)

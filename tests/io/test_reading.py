@@ -366,7 +366,7 @@ def test_no_xarray(path):
         text=True,
         check=False,
     )
-    assert 'pip install "utopya-backend[analysis]"' in process.stderr
+    assert "pip install xarray paramspace" in process.stderr
 
 
 # .. The engine of xarray ............

@@ -1,6 +1,6 @@
 """Reading of output files, as labelled data.
 
-This needs xarray, which a model does not: ``pip install "utopya-backend[analysis]"``.
+This needs xarray, which a model does not: it comes with the extra ``analysis``.
 """
 
 import os
@@ -72,7 +72,7 @@ def open_output(path: str | os.PathLike[str]) -> "xarray.DataTree":
     except ImportError as error:
         raise MissingPackageError(
             f"Reading output as labelled data needs xarray ({error}): install it by "
-            'pip install "utopya-backend[analysis]"'
+            "pip install xarray paramspace"
         ) from None
     return to_datatree(read_output(path))
 
