@@ -106,8 +106,23 @@ def test_missing_universes(make_run):
     x = tree["M/x"]
     assert x.dtype == float
     assert np.isnan(x.values).sum() == 9
-    assert (tree["status"] == "missing").sum() == 3
+    assert (tree["status"] == "missing").sum() == 2
+    assert (tree["status"] == "unreadable").sum() == 1
     assert x.sel(seed=1, kind="a").isnull().all()
+
+
+def test_universe_that_is_not_in_the_parameter_space(make_run):
+    run = make_run(write_series)
+    (run / "data/uni09").rename(run / "data/uni99")
+    with pytest.warns(MissingUniversesWarning, match="Not in the parameter space: 99"):
+        assert open_output(run).attrs["missing_universes"] == [9]
+
+
+def test_broken_parameter_space(make_run):
+    run = make_run(write_series)
+    (run / "config/parameter_space.yml").write_text("a: [")
+    with pytest.raises(ValueError, match=r"parameter_space\.yml"):
+        open_output(run)
 
 
 def test_no_universe_can_be_read(make_run):

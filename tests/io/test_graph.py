@@ -146,6 +146,13 @@ MISTAKES = [
     (([1], []), {"edge_properties": {"x": [1]}}, ValueError, "for each edge_idx"),
     (([1], []), {"vertex_properties": {"x": ["a"]}}, ValueError, "needs numbers"),
     (([1], []), {"vertex_properties": {"_edges": [1]}}, ValueError, "name '_edges'"),
+    (([1], []), {"vertex_properties": {"a/b": [1]}}, ValueError, "name 'a/b'"),
+    (
+        ([1], [(1, 1)]),
+        {"vertex_properties": {"a": [1]}, "edge_properties": {"a": [1]}},
+        ValueError,
+        "have the same name, a",
+    ),
 ]
 
 

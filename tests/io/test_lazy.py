@@ -41,7 +41,7 @@ def stored(tmp_path_factory):
         file["texts"] = ["a", "ä", ""]
         file["number"] = 1.5
     with h5py.File(path) as file:
-        arrays = {name: StoredArray(path, file[name]) for name in file}
+        arrays = {name: StoredArray(path, name, file[name].id) for name in file}
     return arrays, values
 
 

@@ -315,6 +315,49 @@ def test_while_it_is_written(path, clock):
         assert open_output(path)["b"] == 1
 
 
+def test_what_is_added_later_is_not_seen(path):
+    with OutputFile(path) as file:
+        dset = file.create_dataset("a", data=[1.0, 2.0], maxshape=(None,))
+        dset.attrs["dim_names"] = ["time"]
+        file.commit()
+        tree = open_output(path)
+        dset.resize(4, axis=0)
+        dset[:] = 7
+        file.commit()
+    assert tree["a"].shape == tree["a"].values.shape == (2,)
+    assert tree["a"].isel(time=slice(None, None, -1)).values.tolist() == [7, 7]
+
+
+def test_values_are_kept_and_can_be_changed(write, path):
+    def fill(file):
+        file["a"] = [1, 2]
+
+    tree = write(fill)
+    tree["a"][0] = 9
+    os.rename(path, f"{path}.moved")
+    assert tree["a"].values.tolist() == [9, 2]
+
+
+def test_netcdf(make, tmp_path):
+    model = make(Everything, num_steps=2)
+    model.run()
+    tree = open_output(model.root_cfg["output_path"])
+    tree.to_netcdf(tmp_path / "data.nc")
+    with xarray.open_datatree(tmp_path / "data.nc") as same:
+        xarray.testing.assert_equal(same, tree)
+
+
+def test_dimension_without_coordinates_beside_one_with(write):
+    def fill(file):
+        for name, coords in {"b": {}, "c": {}, "a": {"x": {"mode": "trivial"}}}.items():
+            dset = file.create_dataset(name, data=[1, 2])
+            write_labels(dset, ["x"], coords)
+
+    tree = write(fill)
+    assert tree["b"].dims == tree["a"].dims == ("x",)
+    assert tree["b"].sel(x=1) == 2
+
+
 def interrupt_a_commit(path):
     """Has a process die after it has written the journal."""
     script = (

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import yaml
 from ..errors import NotAnOutputFileError, UserError
+from ..tools import load_cfg_file
 from .lazy import Array, InMemory, Labelled, LazyArray, PlacedArray, StackedArray
 from .opening import universe_number
 from .reading import Node, read_file
@@ -54,6 +54,9 @@ def read_run(directory: Path, files: Sequence[Path]) -> Node:
         except (UserError, OSError) as error:
             problems.append(str(error))
     missing = sorted(space.positions.keys() - nodes.keys())
+    unreadable = {universe_number(path) for path in files} - nodes.keys()
+    if strangers := sorted(nodes.keys() - space.positions.keys()):
+        problems.append(f"Not in the parameter space: {_shortened(strangers)}")
     if missing:
         count = f"{len(missing)} of {len(space.positions)}"
         problems.insert(0, f"{count} universes have no data: {_shortened(missing)}")
@@ -72,7 +75,10 @@ def read_run(directory: Path, files: Sequence[Path]) -> Node:
     run = _stack(placed, space, shape)
     run.attrs = {**_common(node.attrs for node in nodes.values()),
                  "missing_universes": missing}  # fmt: skip
-    _describe_universes(run, nodes, space, shape)
+    states = dict.fromkeys(unreadable, "unreadable")
+    for number, node in nodes.items():
+        states[number] = str(node.attrs.get("status", "unknown"))
+    _describe_universes(run, states, space, shape)
     return run
 
 
@@ -88,8 +94,7 @@ def read_space(directory: Path) -> Space | None:
     path = directory / "config" / "parameter_space.yml"
     if not path.exists():
         return None
-    with path.open(encoding="utf-8") as file:
-        space = yaml.load(file.read())
+    space = load_cfg_file(str(path))
     if not getattr(space, "num_dims", 0):
         return None
     from paramspace.paramdim import Masked
@@ -209,14 +214,13 @@ def _key(coords: Array | None) -> bytes:
 
 
 def _describe_universes(
-    run: Node, nodes: Mapping[int, Node], space: Space, shape: tuple[int, ...]
+    run: Node, states: Mapping[int, str], space: Space, shape: tuple[int, ...]
 ) -> None:
     numbers = np.zeros(shape, int)
     status = np.full(shape, "missing", object)
     for number, position in space.positions.items():
         numbers[position] = number
-        if number in nodes:
-            status[position] = str(nodes[number].attrs.get("status", "unknown"))
+        status[position] = states.get(number, "missing")
     coords = {name: as_coords(values) for name, values in space.coords.items()}
     for name, values in {"universe": numbers, "status": status}.items():
         if name not in coords:

@@ -116,6 +116,11 @@ class GraphSeries:
                 series.append(list(g), list(g.edges))
         """
         vertices, edges = check_graph(vertices, edges)
+        if both := set(vertex_properties or {}) & set(edge_properties or {}):
+            raise ValueError(
+                f"A vertex and an edge property have the same name, {min(both)}: "
+                "give one of them another."
+            )
         properties = {
             **_check_properties(vertex_properties or {}, "vertex_idx", len(vertices)),
             **_check_properties(edge_properties or {}, "edge_idx", len(edges)),
@@ -205,7 +210,7 @@ def _check_properties(
             raise ValueError(
                 f"The property '{name}' needs numbers, but has {array.dtype}."
             )
-        if name in ("_vertices", "_edges"):
+        if name in ("_vertices", "_edges") or "/" in name:
             raise ValueError(f"A property must not have the name '{name}'.")
         checked[name] = (dim, array)
     return checked

@@ -159,7 +159,8 @@ def write_coords(dset: h5py.Dataset, dim: str, *, mode: str, args: Any) -> None:
     if mode == "values" and _num_bytes(args) > _MAX_ATTRIBUTE_BYTES:
         mode, args = "linked", _write_linked(dset, dim, args)
     dset.attrs[f"coords_mode__{dim}"] = mode
-    dset.attrs[f"coords__{dim}"] = args
+    if mode != "trivial":
+        dset.attrs[f"coords__{dim}"] = args
 
 
 def read_dims(dset: h5py.Dataset) -> list[str | None]:

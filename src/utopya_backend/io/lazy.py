@@ -4,8 +4,10 @@ A file is open only while it is read: one that a model is still writing must not
 kept from its next commit.
 """
 
+import contextlib
+import contextvars
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -58,18 +60,20 @@ class Labelled:
 class StoredArray:
     """A dataset of an HDF5 file."""
 
-    def __init__(self, path: str, dset: h5py.Dataset) -> None:
+    def __init__(self, path: str, name: str, dset_id: Any) -> None:
         """Remembers where it is.
 
         Args:
             path: The file
-            dset: The dataset
+            name: The path of the dataset in it
+            dset_id: The h5py identifier of the dataset
         """
-        self.shape = dset.shape
+        self.shape: tuple[int, ...] = dset_id.shape
         self._path = path
-        self._name = dset.name
-        self._is_text = h5py.check_string_dtype(dset.dtype) is not None
-        self.dtype = np.dtype(object) if self._is_text else dset.dtype
+        self._name = name
+        dtype = dset_id.dtype
+        self._is_text = h5py.check_string_dtype(dtype) is not None
+        self.dtype = np.dtype(object) if self._is_text else dtype
 
     def read(self, index: Index) -> Array:
         """Reads a part.
@@ -77,14 +81,45 @@ class StoredArray:
         Args:
             index: Which one
         """
-        with open_hdf5(self._path) as file:
+        # What h5py reads fast: everything from the first to the last one.
+        spans = tuple(map(_span, index, self.shape))
+        with _opened(self._path) as file:
             dset = file[self._name]
             if self._is_text:
                 dset = dset.asstr()
-            # What h5py reads fast: everything from the first to the last one.
-            spans = tuple(_span(part) for part in index)
             values = np.asarray(dset[spans], dtype=self.dtype)
         return take(values, tuple(_within_span(part) for part in index))
+
+
+_file_in_use: contextvars.ContextVar[dict[str, h5py.File] | None]
+_file_in_use = contextvars.ContextVar("_file_in_use", default=None)
+
+
+@contextlib.contextmanager
+def keeping_open() -> Iterator[None]:
+    """Keeps a file open while many of its datasets are read one after the other."""
+    files: dict[str, h5py.File] = {}
+    token = _file_in_use.set(files)
+    try:
+        yield
+    finally:
+        _file_in_use.reset(token)
+        for file in files.values():
+            file.close()
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[h5py.File]:
+    files = _file_in_use.get()
+    if files is None:
+        with open_hdf5(path) as file:
+            yield file
+        return
+    if path not in files:
+        while files:  # one at a time
+            files.popitem()[1].close()
+        files[path] = open_hdf5(path)
+    yield files[path]
 
 
 class GridArray:
@@ -164,7 +199,20 @@ class StackedArray:
         ]
         outer, inner = numbers[: self._num_outer], numbers[self._num_outer :]
         values = np.full([np.size(n) for n in numbers], missing(self.dtype), self.dtype)
-        for place in itertools.product(*(range(np.size(n)) for n in outer)):
+        places = itertools.product(*(range(np.size(n)) for n in outer))
+        with keeping_open():
+            self._read_parts(values, places, outer, inner)
+        # A single number leaves no axis.
+        return values.reshape([n.size for n in numbers if n.ndim])
+
+    def _read_parts(
+        self,
+        values: Array,
+        places: Iterable[tuple[int, ...]],
+        outer: Sequence[Array],
+        inner: Sequence[Array],
+    ) -> None:
+        for place in places:
             position = tuple(
                 int(np.ravel(n)[i]) for n, i in zip(outer, place, strict=True)
             )
@@ -177,8 +225,6 @@ class StackedArray:
             wanted = tuple(np.ravel(n)[i] for n, i in zip(inner, inside, strict=True))
             where: Any = (*place, *np.ix_(*inside))
             values[where] = array.read(wanted)
-        # A single number leaves no axis.
-        return values.reshape([n.size for n in numbers if n.ndim])
 
 
 class PlacedArray:
@@ -278,9 +324,9 @@ def missing(dtype: np.dtype[Any]) -> Any:
     )
 
 
-def _span(part: int | slice | Array) -> slice:
+def _span(part: int | slice | Array, size: int) -> slice:
     if isinstance(part, slice):
-        return part
+        return slice(*part.indices(size))  # by now, there may be more
     numbers = np.ravel(part)
     if numbers.size == 0:
         return slice(0, 0)

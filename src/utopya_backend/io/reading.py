@@ -68,13 +68,15 @@ def open_output(path: str | os.PathLike[str]) -> "xarray.DataTree":
             tree["ForestFire/tree_density"].plot()
     """
     try:
-        from .tree import to_datatree
+        import xarray
+
+        from .engine import OutputEntrypoint
     except ImportError as error:
         raise MissingPackageError(
             f"Reading output as labelled data needs xarray ({error}): install it by "
             "pip install xarray paramspace"
         ) from None
-    return to_datatree(read_output(path))
+    return xarray.open_datatree(path, engine=OutputEntrypoint)
 
 
 def read_output(path: str | os.PathLike[str]) -> "Node":
@@ -138,21 +140,30 @@ def read_file(path: str | os.PathLike[str]) -> Node:
 def _read_group(
     group: h5py.Group, path: str, above: frozenset[int] = frozenset()
 ) -> Node:
-    node = Node(attrs=dict(group.attrs))
+    node = Node(attrs=_attributes(group))
     linked = set()
     for name, item, path_to_it in members(group, above):
         if isinstance(item, h5py.Dataset) and _can_be_read(item):
             node.variables[name] = _read_dataset(item, path)
             linked.update(_linked_coords(item))
         elif isinstance(item, h5py.Group):
-            child = _read_group(item, path, path_to_it)
             if _text(item.attrs.get("content")) == "time_series":
-                node.variables.update(_stack_in_time(name, child))
+                series = _read_time_series(name, item, path, path_to_it)
+                node.variables.update(series)
             else:
-                node.children[name] = child
+                node.children[name] = _read_group(item, path, path_to_it)
     for name in linked:  # they are coordinates now
         node.variables.pop(name, None)
     return node
+
+
+def _attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
+    """The attributes, of types that can be written to a netCDF file."""
+    attrs: dict[str, Any] = {}
+    for key, value in item.attrs.items():
+        if not isinstance(value, h5py.Empty):
+            attrs[key] = int(value) if isinstance(value, np.bool_) else value
+    return attrs
 
 
 def _can_be_read(dset: h5py.Dataset) -> bool:
@@ -187,9 +198,9 @@ def _read_dataset(dset: h5py.Dataset, path: str) -> Labelled:
     labels = set(label_attributes(dset))
     data = Labelled(
         tuple(dim or f"{name}_dim_{axis}" for axis, dim in enumerate(dims)),
-        StoredArray(path, dset),
+        StoredArray(path, dset.name, dset.id),
         coords,
-        {key: value for key, value in dset.attrs.items() if key not in labels},
+        {key: value for key, value in _attributes(dset).items() if key not in labels},
     )
     return _as_grid(data) if _text(data.attrs.get("content")) == "grid" else data
 
@@ -219,34 +230,38 @@ def _as_grid(data: Labelled) -> Labelled:
     )
 
 
-def _stack_in_time(name: str, series: Node) -> dict[str, Labelled]:
-    """Makes one array of a group that has a dataset for each time."""
+def _read_time_series(
+    name: str, group: h5py.Group, path: str, above: frozenset[int]
+) -> dict[str, Labelled]:
+    """Makes one array of a group that has a dataset for each time.
+
+    There may be very many: the labels are those of the largest one.
+    """
     try:
-        by_time = sorted((int(time), data) for time, data in series.variables.items())
-    except ValueError:
-        _warn(f"The group {name} is a time series, but not all names are times")
-        return {f"{name}_{key}": data for key, data in series.variables.items()}
-    if not by_time:
-        return {}
-    if len({data.dims for _, data in by_time}) > 1:
-        _warn(f"The group {name} is a time series, but its dimensions change")
-        return {f"{name}_{key}": data for key, data in series.variables.items()}
+        by_time = sorted((int(key), key) for key in group)
+        ids = [h5py.h5d.open(group.id, key.encode()) for _, key in by_time]
+        ranks = {len(dset_id.shape) for dset_id in ids}
+    except (ValueError, KeyError):
+        ranks = set()
+    if len(ranks) != 1:
+        if len(group):
+            _warn(f"The group {group.name} is no time series, as it says")
+        others = _read_group(group, path, above).variables
+        return {f"{name}_{key}": data for key, data in others.items()}
     arrays: dict[tuple[int, ...], LazyArray] = {
-        (number,): data.array for number, (_, data) in enumerate(by_time)
+        (number,): StoredArray(path, f"{group.name}/{key}", dset_id)
+        for number, ((_, key), dset_id) in enumerate(zip(by_time, ids, strict=True))
     }
     array = StackedArray(arrays, (len(arrays),))
-    largest = max((data for _, data in by_time), key=lambda data: data.array.shape)
+    largest = max(range(len(ids)), key=lambda number: ids[number].shape)
+    labels = _read_dataset(group[by_time[largest][1]], path)
     coords = {
         dim: values
-        for dim, values in largest.coords.items()
-        if len(values) == array.shape[1 + largest.dims.index(dim)]
+        for dim, values in labels.coords.items()
+        if len(values) == array.shape[1 + labels.dims.index(dim)]
     }
-    times = np.array([time for time, _ in by_time])
-    return {
-        name: Labelled(
-            ("time", *largest.dims), array, {"time": times, **coords}, largest.attrs
-        )
-    }
+    coords["time"] = np.array([time for time, _ in by_time])
+    return {name: Labelled(("time", *labels.dims), array, coords, labels.attrs)}
 
 
 def _text(value: Any) -> str:

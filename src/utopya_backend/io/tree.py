@@ -19,15 +19,6 @@ from .lazy import Array, Labelled, LazyArray
 from .reading import Node
 
 
-def to_datatree(node: Node) -> xarray.DataTree:
-    """Makes a tree of a group and all that is in it.
-
-    Args:
-        node: The group
-    """
-    return xarray.DataTree.from_dict(to_datasets(node))
-
-
 def to_datasets(node: Node) -> dict[str, xarray.Dataset]:
     """Makes a dataset of each group.
 
@@ -57,7 +48,7 @@ def _collect(
     coords: dict[str, xarray.Variable] = {}
     for name, data in node.variables.items():
         names = [
-            dim if _axis(data, number) == axes[dim] else f"{name}_{dim}"
+            dim if _agree(_axis(data, number), axes[dim]) else f"{name}_{dim}"
             for number, dim in enumerate(data.dims)
         ]
         # With the same name as before, the coordinates are those of the group above.
@@ -86,7 +77,15 @@ def _choose_axes(node: Node) -> dict[str, Axis]:
     for data in node.variables.values():
         for number, dim in enumerate(data.dims):
             counts.setdefault(dim, Counter())[_axis(data, number)] += 1
-    return {dim: counter.most_common(1)[0][0] for dim, counter in counts.items()}
+    return {
+        # Of those with coordinates, if there are any
+        dim: max(counter, key=lambda axis: (axis[1] is not None, counter[axis]))
+        for dim, counter in counts.items()
+    }
+
+
+def _agree(axis: Axis, other: Axis) -> bool:
+    return axis == other or (axis[1] is None and axis[0] == other[0])
 
 
 def _axis(data: Labelled, number: int) -> Axis:
