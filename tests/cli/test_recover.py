@@ -51,5 +51,12 @@ def test_foreign_journal(path):
     assert "does not belong to the file beside it" in run(path, code=2)
 
 
+def test_run_directory(tmp_path):
+    for number in range(2):
+        (tmp_path / f"data/uni{number}").mkdir(parents=True)
+        OutputFile(tmp_path / f"data/uni{number}/data.h5").close()
+    assert run(tmp_path).count("is clean") == 2
+
+
 def test_missing_file(path):
     assert "There is no file" in run(path, code=2)

@@ -31,6 +31,18 @@ def test_too_many_datasets(path):
     ]
 
 
+def test_time_series_have_one_line(tmp_path):
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        for time in range(100):
+            file[f"graph/_vertices/{time}"] = range(5)
+        file["graph/_vertices"].attrs["content"] = "time_series"
+        file["z"] = 1
+    assert summarize(tmp_path / "data.h5") == [
+        "/graph/_vertices/  time  100 datasets",
+        "/z                       scalar        int64",
+    ]
+
+
 def test_empty_file(tmp_path):
     h5py.File(tmp_path / "data.h5", "w").close()
     assert summarize(tmp_path / "data.h5") == []

@@ -2,7 +2,7 @@
 
 import click
 
-from ..io.opening import check_signature, open_hdf5, reporting_damage
+from ..io.opening import check_signature, find_outputs, open_hdf5, reporting_damage
 from ..io.recovery import Recovery
 from ..io.recovery import recover as recover_file
 
@@ -12,9 +12,14 @@ from ..io.recovery import recover as recover_file
 def recover(path: str) -> None:
     """Complete the last commit of an output file.
 
-    PATH is a data.h5 whose writer was killed. A file that needs nothing is left as
-    it is.
+    PATH is a data.h5 whose writer was killed, or the directory of a universe or of a
+    run. A file that needs nothing is left as it is.
     """
+    for data_path in find_outputs(path):
+        _recover(str(data_path))
+
+
+def _recover(path: str) -> None:
     check_signature(path)
     recovery = recover_file(path)
     with open_hdf5(path) as file, reporting_damage(path):

@@ -15,7 +15,7 @@ from ..io.labels import read_coords
 from ..io.opening import find_outputs, open_for_reading, reporting_damage
 from ..io.recovery import Recovery
 from ..io.summary import format_size
-from ..io.walking import all_datasets, members
+from ..io.walking import all_datasets, is_time_series, members
 from ..timer import format_elapsed
 
 _PROVENANCE = (
@@ -103,7 +103,9 @@ def _rows(
 ) -> Iterator[tuple[str, str, str, str, str]]:
     for name, item, path in members(group, above):
         label = "  " * len(above) + name
-        if isinstance(item, h5py.Group):
+        if is_time_series(item):
+            yield f"{label}/", f"time: {len(item)}, each a dataset", "", "", ""
+        elif isinstance(item, h5py.Group):
             yield f"{label}/", "", "", "", ""
             yield from _rows(item, path)
         else:

@@ -12,6 +12,7 @@ import h5py
 from ..errors import FileInUseError, MissingFileError, NotAnOutputFileError, UserError
 from .journal import journal_path
 from .recovery import Recovery, recover
+from .storage import READER_PATIENCE
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _PATIENCE = 5.0  # a commit takes a fraction of that [s]
@@ -30,9 +31,9 @@ def find_outputs(path: str | os.PathLike[str]) -> list[Path]:
     Raises:
         FileNotFoundError: If there are none
     """
-    path = Path(path)
-    if not path.is_dir():
-        if not path.exists():
+    path = Path(path).expanduser()
+    if not os.path.isdir(path):
+        if not os.path.exists(path):
             raise MissingFileError(f"There is no file {path}: check the path.")
         return [path]
     if (path / "data.h5").exists():
@@ -137,12 +138,20 @@ def reporting_damage(path: str | os.PathLike[str]) -> Iterator[None]:
 
     Raises:
         ValueError: If HDF5 fails
+        BlockingIOError: If that is because it was written meanwhile
     """
+    start = time.monotonic()
     try:
         yield
     except UserError:
         raise
     except (RuntimeError, KeyError, OSError) as error:
+        is_late = time.monotonic() - start > READER_PATIENCE / 2
+        if is_late and os.path.exists(journal_path(os.fspath(path))):
+            raise FileInUseError(
+                f"{path} is being written, and to read it takes longer than its writer "
+                f"waits, {READER_PATIENCE:g} s: try again after the run."
+            ) from None
         raise NotAnOutputFileError(
             f"{path} is damaged, as a file that was not written in commits may be "
             f"after a kill. HDF5 says: {error}"

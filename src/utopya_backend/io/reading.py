@@ -22,7 +22,7 @@ from .opening import (
     universe_number,
 )
 from .recovery import Recovery
-from .walking import members
+from .walking import is_time_series, members
 
 if TYPE_CHECKING:
     import xarray
@@ -147,7 +147,7 @@ def _read_group(
             node.variables[name] = _read_dataset(item, path)
             linked.update(_linked_coords(item))
         elif isinstance(item, h5py.Group):
-            if _text(item.attrs.get("content")) == "time_series":
+            if is_time_series(item):
                 series = _read_time_series(name, item, path, path_to_it)
                 node.variables.update(series)
             else:

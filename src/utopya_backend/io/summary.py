@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import h5py
 
-from .walking import all_datasets
+from .walking import leaves
 
 
 def summarize(path: str | os.PathLike[str], max_lines: int = 20) -> list[str]:
@@ -47,11 +47,14 @@ def format_size(num_bytes: float) -> str:
 
 
 def _rows(group: h5py.Group) -> Iterator[tuple[str, str, str, str]]:
-    for dset in all_datasets(group):
-        dims = dset.attrs.get("dim_names", [])
+    for item in leaves(group):
+        if isinstance(item, h5py.Group):
+            yield f"{item.name}/", "time", f"{len(item)} datasets", ""
+            continue
+        dims = item.attrs.get("dim_names", [])
         yield (
-            dset.name,
+            item.name,
             " × ".join(map(str, dims)),
-            " × ".join(map(str, dset.shape or ())) or "scalar",
-            str(dset.dtype),
+            " × ".join(map(str, item.shape or ())) or "scalar",
+            str(item.dtype),
         )

@@ -36,20 +36,41 @@ def members(
             yield name, item, above
 
 
-def all_datasets(
+def leaves(
     group: h5py.Group, above: frozenset[int] = frozenset()
-) -> Iterator[h5py.Dataset]:
-    """The datasets in a group, and in the groups in it.
+) -> Iterator[h5py.Dataset | h5py.Group]:
+    """The datasets and time series in a group, and in the groups in it.
 
     Args:
         group: The group
         above: The addresses of the groups above
     """
     for _, item, path in members(group, above):
-        if isinstance(item, h5py.Group):
-            yield from all_datasets(item, path)
-        else:
+        if isinstance(item, h5py.Dataset) or is_time_series(item):
             yield item
+        else:
+            yield from leaves(item, path)
+
+
+def all_datasets(group: h5py.Group) -> Iterator[h5py.Dataset]:
+    """The datasets in a group, and in the groups in it, but for time series.
+
+    Args:
+        group: The group
+    """
+    return (item for item in leaves(group) if isinstance(item, h5py.Dataset))
+
+
+def is_time_series(item: h5py.Group | h5py.Dataset) -> bool:
+    """Whether something is a group with a dataset for each time, maybe very many.
+
+    Args:
+        item: A group or a dataset
+    """
+    if not isinstance(item, h5py.Group):
+        return False
+    content = item.attrs.get("content")
+    return content in ("time_series", b"time_series")
 
 
 def _address(group: h5py.Group) -> int:
