@@ -46,9 +46,11 @@ def test_other_attributes(make):
     ("cfg", "text"),
     [
         ({"grid_shape": [3]}, "two or three dimensions"),
+        ({"grid_shape": [2.5, 5]}, "two or three dimensions"),
+        ({"grid_shape": [3, 3], "space_extent": "ab"}, "a list of 2 numbers"),
         ({"grid_shape": [3, 0]}, "of at least one cell each"),
         ({"grid_shape": [3, 3, 3, 3]}, "two or three dimensions"),
-        ({"grid_shape": [3, 3], "space_extent": [1]}, "space_extent has 1 values"),
+        ({"grid_shape": [3, 3], "space_extent": [1]}, "a list of 2 numbers"),
         ({"grid_shape": [3, 3], "grid_structure": "x"}, "no grid structure 'x'"),
     ],
 )

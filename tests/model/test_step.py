@@ -168,7 +168,6 @@ def test_shape_and_labels(make, extra_dims):
         "coords_mode__x": "values",
         "coords__x": ["a", "b"],
         "coords_mode__y": "trivial",
-        "coords__y": [],
     }
 
 
@@ -224,7 +223,9 @@ def test_wrong_coordinates(make):
     with pytest.raises(
         ValueError, match=r"coordinates of dimension 'x', 3, does not ma"
     ):
-        model.create_ts_dset("d", extra_dims=["x"], sizes={"x": 2}, coords={"x": "abc"})
+        model.create_ts_dset(
+            "d", extra_dims=["x"], sizes={"x": 2}, coords={"x": [1, 2, 3]}
+        )
     assert "d" not in model.h5group
 
 
@@ -273,3 +274,70 @@ def test_times_of_a_dataset_made_in_mid_run(
             assert times_of(model.dset) == model.written_to_dset
             assert model.dset.maxshape[0] == (len(model.written_to_dset) or None)
     os.remove(tmp_path / "data.h5")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"name": None}, TypeError, "has to be a string, but is None"),
+        ({"name": "../x"}, ValueError, "is not the name of anything"),
+        ({"name": ""}, ValueError, "is not the name of anything"),
+        ({"name": "old"}, ValueError, "There is a 'old' in /M already"),
+        ({"sizes": {"x": "3"}}, TypeError, "has to be an integer, or None"),
+        ({"sizes": {"x": 0}}, ValueError, "has to be at least 1, but is 0"),
+        ({"coords": {"x": None}}, ValueError, "have to be a list or an array"),
+        ({"coords": {"x": {"mode": "linspce"}}}, ValueError, "Did you mean 'linspace'"),
+        (
+            {"coords": {"x": {"mode": "linspace", "coords": [0, 1, 3]}}},
+            ValueError,
+            "coordinates of dimension 'x', 3, does not match",
+        ),
+        (
+            {"coords": {"x": {"mode": "range", "coords": ["a"]}}},
+            ValueError,
+            "are none for the mode 'range'",
+        ),
+    ],
+)
+def test_mistakes_of_datasets(make, options, error, text):
+    model = make(Steps)
+    model.h5group["old"] = 1
+    before = set(model.h5group)
+    with pytest.raises(error, match=text):
+        model.create_ts_dset(
+            **{"name": "new", "extra_dims": ["x"], "sizes": {"x": 2}, **options}
+        )
+    assert set(model.h5group) == before
+
+
+def test_texts(make):
+    class Texts(Steps):
+        def setup(self):
+            self.dset = self.create_ts_dset("text", dtype=str)
+
+        def perform_step(self):
+            pass
+
+        def write_data(self):
+            self.dset.resize(self.dset.shape[0] + 1, axis=0)
+            self.dset[-1] = f"time {self.time}"
+
+    model = make(Texts, num_steps=2)
+    model.run()
+    assert model.dset.asstr()[:].tolist() == ["time 0", "time 1", "time 2"]
+
+
+def test_more_rows_than_writes(make):
+    class Double(Steps):
+        def setup(self):
+            self.dset = self.create_ts_dset("x")
+
+        def perform_step(self):
+            pass
+
+        def write_data(self):
+            self.dset.append(1)
+            self.dset.append(2)
+
+    with pytest.raises(ValueError, match="append one with each write"):
+        make(Double, num_steps=3).run()

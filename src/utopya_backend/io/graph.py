@@ -173,6 +173,7 @@ def check_graph(vertices: Any, edges: Any) -> tuple[Array, Array]:
         raise ValueError(
             "A graph has an array[vertex_idx] of vertices and an array[edge_idx, 2] of "
             f"edges, but these have the shapes {vertices.shape} and {edges.shape}."
+            f"{_hint(edges)}"
         )
     if len(np.unique(vertices)) < len(vertices):
         raise ValueError("A vertex of the graph is there twice: give each one once.")
@@ -183,8 +184,18 @@ def check_graph(vertices: Any, edges: Any) -> tuple[Array, Array]:
     return vertices, edges
 
 
+def _hint(edges: Array) -> str:
+    if edges.ndim != 2:
+        return ""
+    if len(edges) == 2:
+        return " Give the transposed array, edges.T."
+    return " Give the two ends only, without a key." if edges.shape[1] == 3 else ""
+
+
 def _integers(what: str, values: Any) -> Array:
-    array = np.asarray(list(values) if isinstance(values, range) else values)
+    if values is not None and not isinstance(values, (np.ndarray, list, tuple)):
+        values = list(values)  # of a set, a range, a view of networkx
+    array = np.asarray(values)
     if array.size == 0:
         array = array.astype(int)
     if array.dtype.kind not in "iu":

@@ -53,15 +53,21 @@ def check_grid(
     Raises:
         ValueError: If it is not valid
     """
-    if len(grid_shape) not in (2, 3) or min(grid_shape) < 1:
+    is_shape = isinstance(grid_shape, (Sequence, np.ndarray)) and all(
+        isinstance(size, (int, np.integer)) and size > 0 for size in grid_shape
+    )
+    if not is_shape or len(grid_shape) not in (2, 3):
         raise ValueError(
             f"A grid has two or three dimensions of at least one cell each, but "
-            f"grid_shape is {tuple(grid_shape)}. Give e.g. grid_shape=(512, 512)"
+            f"grid_shape is {grid_shape!r}. Give e.g. grid_shape=(512, 512)"
         )
-    if space_extent is not None and len(space_extent) != len(grid_shape):
+    if space_extent is not None and (
+        np.shape(space_extent) != (len(grid_shape),)
+        or np.asarray(space_extent).dtype.kind not in "iuf"
+    ):
         raise ValueError(
-            f"space_extent has {len(space_extent)} values, but the grid "
-            f"{len(grid_shape)} dimensions: give one for each."
+            f"space_extent has to be a list of {len(grid_shape)} numbers, one for each "
+            f"dimension of the grid, but is {space_extent!r}."
         )
     if structure not in GRID_STRUCTURES:
         raise ValueError(

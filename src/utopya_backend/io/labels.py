@@ -61,19 +61,52 @@ def check_dims(dims: Sequence[str]) -> None:
         )
 
 
+def check_name(group: h5py.Group, name: Any) -> None:
+    """Checks the name of something that is to be created.
+
+    Args:
+        group: Where
+        name: The name, or the path within the group
+
+    Raises:
+        TypeError: If it is no string
+        ValueError: If it is empty, or something is there already
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"A name has to be a string, but is {name!r}.")
+    if not name.strip("/") or {".", ".."} & set(name.split("/")):
+        raise ValueError(f"{name!r} is not the name of anything in the group.")
+    if name in group:
+        raise ValueError(
+            f"There is a '{name}' in {group.name} already: choose another name."
+        )
+
+
 def check_sizes(
     given: Mapping[str, int | None], sizes: Mapping[str, int | None]
 ) -> None:
-    """Refuses a size that probably belongs to a dimension with another name.
+    """Checks sizes, and refuses one that probably belongs to another dimension.
 
     Args:
         given: Sizes, maybe also of dimensions that this dataset does not have
         sizes: The size of each of its dimensions, None where it is not known
 
     Raises:
-        ValueError: If there is a size for a name that is not a dimension, but
-            similar to one without a size
+        TypeError: If a size is no integer
+        ValueError: If a size is not positive; or if there is one for a name that
+            is not a dimension, but similar to one without a size
     """
+    for dim, size in sizes.items():
+        if size is not None and not isinstance(size, (int, np.integer)):
+            raise TypeError(
+                f"The size of dimension '{dim}' has to be an integer, or None if it is "
+                f"not limited, but is {size!r}."
+            )
+        if size is not None and size < 1:
+            raise ValueError(
+                f"The size of dimension '{dim}' has to be at least 1, but is {size}. "
+                "Leave it out if it is not known yet."
+            )
     unsized = [dim for dim in sizes if dim not in given]
     for name in given:
         if name not in sizes and (hint := suggest(name, unsized)):
@@ -103,11 +136,12 @@ def check_coords(
                 f"extra dimensions ({', '.join(sizes) or 'there are none'})."
             )
         if isinstance(values, Mapping):
-            if "mode" not in values:
-                raise ValueError(
-                    f"The coordinates of dimension '{dim}' have no mode, but only "
-                    f"{list(values)}. Give e.g. dict(mode='range', coords=[0, 10])"
-                )
+            _check_mode(dim, values, sizes[dim])
+        elif np.ndim(values) != 1:
+            raise ValueError(
+                f"The coordinates of dimension '{dim}' have to be a list or an array, "
+                f"but are {values!r}."
+            )
         elif (size := sizes[dim]) is not None and len(values) != size:
             raise ValueError(
                 f"The number of coordinates of dimension '{dim}', {len(values)}, does "
@@ -118,6 +152,35 @@ def check_coords(
                 f"The coordinates of dimension '{dim}' have to be numbers or strings, "
                 f"but are {values!r}."
             )
+
+
+def _check_mode(dim: str, spec: Mapping[str, Any], size: int | None) -> None:
+    if "mode" not in spec:
+        raise ValueError(
+            f"The coordinates of dimension '{dim}' have no mode, but only "
+            f"{list(spec)}. Give e.g. dict(mode='range', coords=[0, 10])"
+        )
+    mode, args = spec["mode"], spec.get("coords", [])
+    if mode == "linked":
+        return  # what it leads to may not be there yet
+    if mode not in _COORDINATES:
+        raise ValueError(
+            f"There is no mode {mode!r} for coordinates, as of dimension '{dim}': "
+            f"choose one of {', '.join([*_COORDINATES, 'linked'])}."
+            f"{suggest(mode, _COORDINATES)}"
+        )
+    try:
+        number = len(_COORDINATES[mode](args, size or 0))
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"The coordinates of dimension '{dim}', {args!r}, are none for the mode "
+            f"'{mode}': {error}"
+        ) from None
+    if size is not None and number != size:
+        raise ValueError(
+            f"The number of coordinates of dimension '{dim}', {number}, does not match "
+            f"its size, {size}."
+        )
 
 
 def write_labels(

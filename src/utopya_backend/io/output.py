@@ -311,6 +311,9 @@ def create_series(
             values are shuffled.
         **dset_kwargs: Passed on to it
     """
+    dtype = np.dtype(dtype)
+    if dtype.kind == "U":  # HDF5 has no strings of that kind
+        dtype = h5py.string_dtype()
     chunks: Any = True
     if None not in row_shape and isinstance(group, _Node):
         sizes = [size or 0 for size in row_shape]

@@ -127,6 +127,11 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
                 f"one has {values.shape}."
             )
         self._check_values(values)
+        if num_rows >= self._max_rows:
+            raise ValueError(
+                f"'{self.name}' has {num_rows} rows, one for each write of the run: "
+                "append one with each write."
+            )
         if self.shape[1:] == values.shape:
             self.resize(num_rows + 1, axis=0)
         else:

@@ -13,6 +13,7 @@ from ..io.labels import (
     Coordinates,
     check_coords,
     check_dims,
+    check_name,
     check_sizes,
     write_coords,
     write_labels,
@@ -218,7 +219,8 @@ class StepwiseModel(BaseModel):
         attrs: Mapping[str, Any],
         **dset_kwargs: Any,
     ) -> Any:
-        all_sizes = {dim: sizes.get(dim) for dim in extra_dims}
+        check_name(self.h5group, name)
+        all_sizes = {dim: dict(sizes).get(dim) for dim in extra_dims}
         check_sizes(sizes, all_sizes)
         check_coords(coords, all_sizes)
         times = self._times_of_coming_writes()
@@ -302,9 +304,9 @@ class StepwiseModel(BaseModel):
     def create_graph(
         self,
         name: str,
-        *,
         vertices: Any,
         edges: Any,
+        *,
         directed: bool = False,
         parallel_edges: bool = False,
     ) -> h5py.Group:
@@ -341,6 +343,7 @@ class StepwiseModel(BaseModel):
                     sizes={"vertex_idx": 3},
                 )
         """
+        check_name(self.h5group, name)
         check_graph(vertices, edges)  # before anything is made
         group = create_graph_group(
             self.h5group, name, directed=directed, parallel_edges=parallel_edges
@@ -373,6 +376,7 @@ class StepwiseModel(BaseModel):
                     edge_properties={"weight": [0.5, 1.5]},
                 )
         """
+        check_name(self.h5group, name)
         times = self._times_of_coming_writes()
         group = create_graph_group(
             self.h5group, name, directed=directed, parallel_edges=parallel_edges
