@@ -82,6 +82,13 @@ def test_spacings_between_floats(write):
     assert set(tree.dims) == {"x", "y"}
 
 
+def test_slash_in_a_name(write):
+    def fill(file):
+        write_labels(file.create_dataset("a", data=[1, 2]), ["x/y"], {"x/y": [3, 4]})
+
+    assert write(fill)["a"].sel(x_y=4) == 2
+
+
 def test_scalar_and_named_one_by_one(write):
     def fill(file):
         dset = file.create_dataset("a", data=np.zeros((1, 2)))
@@ -127,6 +134,8 @@ def test_coordinates_that_are_data_themselves(write):
         ({"coords__x": 1, "coords_mode__x": "odd"}, "mode 'odd'"),
         ({"coords__x": "no", "coords_mode__x": "linked"}, "cannot be made of"),
         ({"coords__x": [1], "coords_mode__x": "start_and_step"}, "cannot be made"),
+        ({"coords__x": [1, np.inf], "coords_mode__x": "start_and_step"}, "cannot be"),
+        ({"coords__x": [1e16], "coords_mode__x": "arange"}, "cannot be made of"),
         ({"dim_names": ["x", "x"]}, "the same name"),
     ],
 )
@@ -161,6 +170,21 @@ def test_datasets_of_different_length(write):
     assert tree["below/d"].sel(time=2) == 7
 
 
+@pytest.mark.parametrize("inner", [[5, 6], [5, 6, 7, 8]])
+def test_new_names_do_not_collide(write, inner):
+    lengths = {"a": 3, "b": 3, "late": 2, "g/late": len(inner), "g/g/late": 5}
+
+    def fill(file):
+        for name, length in lengths.items():
+            dset = file.create_dataset(name, data=np.arange(length))
+            dset.attrs["dim_names"] = ["time"]
+        file["late_time"] = np.zeros((1, 1))
+
+    tree = write(fill)
+    for name, length in lengths.items():
+        assert tree[name].values.tolist() == list(range(length))
+
+
 def test_names_of_dimensions_that_are_used_otherwise(write):
     def fill(file):
         file["time"] = [[1, 2]]
@@ -186,6 +210,8 @@ def test_all_types(write):
         file["bytes"] = b"a"
         file["bool"] = [True, False]
         file["complex"] = 1j
+        ragged = file.create_dataset("ragged", (), dtype=h5py.vlen_dtype(int))
+        ragged[()] = [1, 2]
         file["record"] = np.array([(1, 2.5)], dtype=[("a", int), ("b", float)])
         file["ints"] = np.array([1, 2], dtype=">i2")
         file["empty"] = h5py.Empty(float)
@@ -201,11 +227,26 @@ def test_all_types(write):
     assert tree["bytes"].item() in (b"a", "a")
     assert tree["bool"].values.tolist() == [True, False]
     assert tree["complex"].item() == 1j
+    assert tree["ragged"].item().tolist() == [1, 2]
     assert tree["record"].values.tolist() == [(1, 2.5)]
     assert tree["ints"].values.tolist() == [1, 2]
     assert tree["no_rows"].shape == (0, 3)
     assert tree["empty group"].attrs == {"key": "value"}
     assert not {"reference", "nowhere", "empty"} & set(tree.dataset)
+
+
+def test_text_that_is_no_utf8(write):
+    def fill(file):
+        file["a"] = np.array([b"\xff", b"x"], dtype=h5py.string_dtype("ascii"))
+        file["b"] = [1]
+        for name in ("dim_names", "other"):
+            text = np.array([b"\xff"], dtype=h5py.string_dtype())
+            file["b"].attrs.create(name, text)
+
+    with pytest.warns(LabelWarning):
+        tree = write(fill)
+    assert tree["a"].values.tolist() == ["\\xff", "x"]
+    assert tree["b"].values.tolist() == [1]
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -228,10 +269,20 @@ def test_grids(write, shape, order):
     assert grid.sel(time=20, x=2, method="nearest").shape == shape[1:]
 
 
-def test_grid_of_another_shape(write):
+@pytest.mark.parametrize(
+    "attrs",
+    [
+        {"grid_shape": [2, 2]},
+        {},
+        {"grid_shape": [1, 1, 2, 3]},
+        {"grid_shape": [2, 3], "space_extent": [1.0]},
+        {"grid_shape": [2, 3], "dim_names": ["x", "cell_ids"]},
+    ],
+)
+def test_grid_of_another_shape(write, attrs):
     def fill(file):
         dset = file.create_dataset("grid", data=np.zeros((2, 6)))
-        dset.attrs.update(content="grid", grid_shape=[2, 2])
+        dset.attrs.update(content="grid", **attrs)
 
     with pytest.warns(LabelWarning, match="grid_shape"):
         assert write(fill)["grid"].shape == (2, 6)
@@ -278,13 +329,15 @@ def test_time_series_that_are_none(write):
         for name, values in {"1": [1], "2": [[1]]}.items():
             file[f"changing/{name}"] = values
         file["named/late"] = [1]
-        for name in ("changing", "named"):
+        file["twice/1"] = [1]
+        file["twice/1"].attrs["dim_names"] = ["time"]
+        for name in ("changing", "named", "twice"):
             file[name].attrs["content"] = "time_series"
         file.create_group("empty").attrs["content"] = "time_series"
 
     with pytest.warns(LabelWarning):
         tree = write(fill)
-    assert set(tree.dataset) == {"changing_1", "changing_2", "named_late"}
+    assert set(tree.dataset) == {"changing_1", "changing_2", "named_late", "twice_1"}
 
 
 # .. When it is read ............

@@ -266,7 +266,7 @@ def read_coords(dset: h5py.Dataset, dim: str, size: int) -> np.ndarray[Any, Any]
             args = dset.parent[_to_str(args)][()]
             mode = "values"
         coords = _COORDINATES[mode](args, size)
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+    except (LookupError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise ValueError(
             f"The coordinates of dimension '{dim}' of {dset.name} cannot be made of "
             f"the mode {mode!r} and the argument {args!r}: {error}"

@@ -86,8 +86,12 @@ class StoredArray:
         with _opened(self._path) as file:
             dset = file[self._name]
             if self._is_text:
-                dset = dset.asstr()
-            values = np.asarray(dset[spans], dtype=self.dtype)
+                dset = dset.asstr("utf-8", "backslashreplace")
+            values = dset[spans]
+        if not self.shape and self.dtype.kind == "O":
+            values, value = np.empty((), object), values
+            values[()] = value
+        values = np.asarray(values, dtype=self.dtype)
         return take(values, tuple(_within_span(part) for part in index))
 
 

@@ -160,7 +160,12 @@ def _read_group(
 def _attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
     """The attributes, of types that can be written to a netCDF file."""
     attrs: dict[str, Any] = {}
-    for key, value in item.attrs.items():
+    for key in item.attrs:
+        try:
+            value = item.attrs[key]
+        except (UnicodeDecodeError, TypeError, OSError) as error:
+            _warn(f"The attribute {key} of {item.name} cannot be read ({error})")
+            continue
         if not isinstance(value, h5py.Empty):
             attrs[key] = int(value) if isinstance(value, np.bool_) else value
     return attrs
@@ -180,7 +185,7 @@ def _linked_coords(dset: h5py.Dataset) -> list[str]:
 
 def _read_dataset(dset: h5py.Dataset, path: str) -> Labelled:
     name = dset.name.rsplit("/", 1)[-1]
-    dims = read_dims(dset)
+    dims = _labelled_dims(dset)
     if len(set(dims) - {None}) < len([dim for dim in dims if dim]):
         _warn(f"Two dimensions of {dset.name} have the same name, of {dims}")
         dims = [None] * len(dims)
@@ -197,9 +202,13 @@ def _read_dataset(dset: h5py.Dataset, path: str) -> Labelled:
                 coords[dim] = values
     labels = set(label_attributes(dset))
     data = Labelled(
-        tuple(dim or f"{name}_dim_{axis}" for axis, dim in enumerate(dims)),
+        # xarray takes a slash for that of a path.
+        tuple(
+            f"{name}_dim_{axis}" if dim is None else dim.replace("/", "_")
+            for axis, dim in enumerate(dims)
+        ),
         StoredArray(path, dset.name, dset.id),
-        coords,
+        {dim.replace("/", "_"): values for dim, values in coords.items()},
         {key: value for key, value in _attributes(dset).items() if key not in labels},
     )
     return _as_grid(data) if _text(data.attrs.get("content")) == "grid" else data
@@ -208,11 +217,22 @@ def _read_dataset(dset: h5py.Dataset, path: str) -> Labelled:
 def _as_grid(data: Labelled) -> Labelled:
     """Gives grids their shape, and coordinates as those of the frontend."""
     shape = tuple(int(size) for size in np.ravel(data.attrs.get("grid_shape", [])))
-    if not data.dims or np.prod(shape, dtype=int) != data.array.shape[-1]:
-        _warn(f"A grid has {data.array.shape} values, but the grid_shape {shape}")
-        return data
     dims = ("x", "y", "z")[: len(shape)]
     extent = np.ravel(data.attrs.get("space_extent", shape))
+    order = "".join(map(_text, np.ravel(data.attrs.get("index_order", "F"))[:1]))
+    if (
+        not data.dims
+        or not 1 <= len(shape) <= 3
+        or np.prod(shape, dtype=int) != data.array.shape[-1]
+        or extent.shape != (len(shape),)
+        or extent.dtype.kind not in "iuf"
+        or set(dims) & set(data.dims[:-1])
+    ):
+        _warn(
+            f"A grid has {data.array.shape} values, but the attributes grid_shape "
+            f"{shape} and space_extent {extent}"
+        )
+        return data
     lengths = extent / shape
     coords: dict[str, Array] = {
         dim: np.arange(size)
@@ -220,11 +240,10 @@ def _as_grid(data: Labelled) -> Labelled:
         else np.linspace(0.0, total, size, endpoint=False) + length / 2
         for dim, size, total, length in zip(dims, shape, extent, lengths, strict=True)
     }
-    order = _text(np.ravel(data.attrs.get("index_order", "F"))[0])
     outer = data.dims[:-1]
     return Labelled(
         (*outer, *dims),
-        GridArray(data.array, shape, order),
+        GridArray(data.array, shape, order or "F"),
         {**{dim: data.coords[dim] for dim in outer if dim in data.coords}, **coords},
         data.attrs,
     )
@@ -243,7 +262,8 @@ def _read_time_series(
         ranks = {len(dset_id.shape) for dset_id in ids}
     except (ValueError, KeyError):
         ranks = set()
-    if len(ranks) != 1:
+    has_time = ranks and "time" in _labelled_dims(group[by_time[0][1]])
+    if len(ranks) != 1 or has_time:
         if len(group):
             _warn(f"The group {group.name} is no time series, as it says")
         others = _read_group(group, path, above).variables
@@ -262,6 +282,14 @@ def _read_time_series(
     }
     coords["time"] = np.array([time for time, _ in by_time])
     return {name: Labelled(("time", *labels.dims), array, coords, labels.attrs)}
+
+
+def _labelled_dims(dset: h5py.Dataset) -> list[str | None]:
+    try:
+        return read_dims(dset)
+    except UnicodeDecodeError as error:
+        _warn(f"The names of the dimensions of {dset.name} are no UTF-8 ({error})")
+        return [None] * dset.ndim
 
 
 def _text(value: Any) -> str:

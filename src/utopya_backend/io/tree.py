@@ -48,7 +48,7 @@ def _collect(
     coords: dict[str, xarray.Variable] = {}
     for name, data in node.variables.items():
         names = [
-            dim if _agree(_axis(data, number), axes[dim]) else f"{name}_{dim}"
+            _name_of_axis(name, dim, _axis(data, number), axes)
             for number, dim in enumerate(data.dims)
         ]
         # With the same name as before, the coordinates are those of the group above.
@@ -82,6 +82,17 @@ def _choose_axes(node: Node) -> dict[str, Axis]:
         dim: max(counter, key=lambda axis: (axis[1] is not None, counter[axis]))
         for dim, counter in counts.items()
     }
+
+
+def _name_of_axis(name: str, dim: str, axis: Axis, axes: dict[str, Axis]) -> str:
+    """The name of a dimension of a dataset, which is noted if it is a new one."""
+    if _agree(axis, axes[dim]):
+        return dim
+    new = f"{name}_{dim}"
+    while new in axes and not _agree(axis, axes[new]):
+        new += "_"
+    axes.setdefault(new, axis)
+    return new
 
 
 def _agree(axis: Axis, other: Axis) -> bool:
