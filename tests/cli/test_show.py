@@ -134,3 +134,24 @@ def test_mistakes(tmp_path):
     assert "There is no data.h5 in" in show(tmp_path, code=2)
     (tmp_path / "x.h5").write_text("text")
     assert "is no HDF5 file" in show(tmp_path / "x.h5", code=2)
+
+
+@pytest.mark.parametrize(
+    ("values", "attrs"),
+    [
+        ([1.5], {"dim_names": h5py.Empty("f")}),
+        ([1.5], {"dim_names": 5}),
+        ([1.5], {"dim_names": [["label"]]}),
+        ([np.nan, 1], {"coords__label": ["a", "b"]}),
+        (1.5, {}),
+        ([[1.5]], {}),
+        ([1.5, 2], {"coords__label": ["a"]}),
+    ],
+)
+def test_odd_labels(tmp_path, values, attrs):
+    path = tmp_path / "data.h5"
+    with h5py.File(path, "w") as file:
+        file["m/total"] = values
+        file["m/total"].attrs.update({"dim_names": ["label"], **attrs})
+        file[b"m/\xff"] = 1
+    assert "total" in show(path)

@@ -157,6 +157,29 @@ def test_coordinates_that_differ(make_run):
     assert x.sel(time=[6, 1], kind="a").values.tolist()[0] == [16, 11]
 
 
+@pytest.mark.parametrize(
+    "coords", [{1: [0, 0, 1], 2: [5, 6, 7]}, {1: None, 2: [5, 6, 7], 3: [6, 7, 8]}]
+)
+def test_coordinates_that_cannot_be_joined(make_run, coords):
+    def write(file, point):
+        dset = file.create_dataset("x", data=[1, 2, 3])
+        values = coords.get(point["seed"], [5, 6, 7])
+        write_labels(dset, ["k"], {} if values is None else {"k": values})
+
+    with pytest.warns(UserWarning, match="coordinates of 'k' of 'x' differ"):
+        tree = open_output(make_run(write))
+    assert "k" not in tree.coords
+    assert (tree["x"] == [1, 2, 3]).all()
+
+
+def test_types_that_differ(make_run):
+    def write(file, point):
+        file["x"] = np.zeros(2, [("a" if point["seed"] == 1 else "b", float)])
+
+    with pytest.warns(UserWarning, match="other dimensions or types"):
+        assert "x" not in open_output(make_run(write))
+
+
 def test_datasets_that_only_some_have(make_run):
     def write(file, point):
         file["both"] = 1

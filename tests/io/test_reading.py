@@ -187,6 +187,8 @@ def test_new_names_do_not_collide(write, inner):
 
 def test_names_of_dimensions_that_are_used_otherwise(write):
     def fill(file):
+        file["time_"] = 5
+        file["group/y_/w"] = 2
         file["time"] = [[1, 2]]
         file["x"] = [1.0]
         file["group/y/z"] = 1
@@ -196,9 +198,11 @@ def test_names_of_dimensions_that_are_used_otherwise(write):
         dset.attrs["dim_names"] = ["y"]
 
     tree = write(fill)
-    assert tree["time_"].values.tolist() == [[1, 2]]
+    assert tree["time_"] == 5
+    assert tree["time__"].values.tolist() == [[1, 2]]
+    assert tree["group/y_/w"] == 2
     assert tree["x_"].values == [1.0]
-    assert tree["group/y_/z"] == 1
+    assert tree["group/y__/z"] == 1
 
 
 # .. What there is in files ............
@@ -210,11 +214,14 @@ def test_all_types(write):
         file["bytes"] = b"a"
         file["bool"] = [True, False]
         file["complex"] = 1j
+        dtype = np.dtype(("f4", (3,)))
+        file.create_dataset("arrays", (2,), dtype)[:] = [[1, 2, 3], [4, 5, 6]]
         ragged = file.create_dataset("ragged", (), dtype=h5py.vlen_dtype(int))
         ragged[()] = [1, 2]
         file["record"] = np.array([(1, 2.5)], dtype=[("a", int), ("b", float)])
         file["ints"] = np.array([1, 2], dtype=">i2")
         file["empty"] = h5py.Empty(float)
+        file[b"\xff"] = 7
         file["no_rows"] = np.zeros((0, 3))
         file["reference"] = np.array([file.ref], dtype=h5py.ref_dtype)
         file["nowhere"] = h5py.SoftLink("/not/there")
@@ -227,6 +234,8 @@ def test_all_types(write):
     assert tree["bytes"].item() in (b"a", "a")
     assert tree["bool"].values.tolist() == [True, False]
     assert tree["complex"].item() == 1j
+    assert tree["\\xff"] == 7
+    assert tree["arrays"].isel(arrays_dim_0=1).values.tolist() == [4, 5, 6]
     assert tree["ragged"].item().tolist() == [1, 2]
     assert tree["record"].values.tolist() == [(1, 2.5)]
     assert tree["ints"].values.tolist() == [1, 2]
@@ -247,6 +256,21 @@ def test_text_that_is_no_utf8(write):
         tree = write(fill)
     assert tree["a"].values.tolist() == ["\\xff", "x"]
     assert tree["b"].values.tolist() == [1]
+
+
+def test_external_links(write, tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["x"] = [9, 9]
+        other["group/y"] = [8]
+
+    def fill(file):
+        file["x"] = [1, 2]
+        file["other"] = h5py.ExternalLink("other.h5", "/x")
+        file["group"] = h5py.ExternalLink("other.h5", "/group")
+
+    tree = write(fill)
+    assert tree["other"].values.tolist() == [9, 9]
+    assert tree["group/y"].values.tolist() == [8]
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import random
+import subprocess
 import sys
 from pathlib import Path
 
@@ -26,7 +27,7 @@ sys.path.pop(0)
 from utopya_backend.io import storage
 from utopya_backend.io.disk import DiskFile
 from utopya_backend.io.journal import journal_path
-from utopya_backend.io.output import OutputFile
+from utopya_backend.io.output import OutputFile, create_series, make_series
 from utopya_backend.io.recovery import Recovery, recover
 
 
@@ -407,6 +408,57 @@ def test_other_errors_of_locks(path, monkeypatch):
 
 
 # .. Creation, interrupts, children ...........................................
+
+
+def test_a_file_that_nobody_closes(path):
+    OutputFile(path)["x"] = [1, 2]
+    with h5py.File(path) as file:
+        assert file["x"][:].tolist() == [1, 2]
+    assert not os.path.exists(journal_path(str(path)))
+
+
+def test_a_file_that_nobody_closes_with_a_series(tmp_path):
+    path = str(tmp_path / "data.h5")
+
+    def make():
+        file = OutputFile(path)
+        dset = create_series(
+            file, "x", num_rows=None, row_shape=(), dtype=float, compression=2
+        )
+        series = make_series(dset, file)
+        series.append(1)
+        return series
+
+    series = make()
+    with pytest.raises(RuntimeError, match="identifier"):
+        series.append(2)  # rather than to lose it
+    with h5py.File(path) as file:
+        assert file["x"][:].tolist() == [1]
+
+
+def test_limit_of_the_size_of_a_file(path):
+    """The file is its last commit, wherever the limit is."""
+    script = (
+        "import resource, sys, numpy as np\n"
+        "from utopya_backend.io import OutputFile\n"
+        "file = OutputFile(sys.argv[1])\n"
+        "file['x'] = np.zeros(1000)\n"
+        "file.commit()\n"
+        "limit = file._storage._file.size() + int(sys.argv[2])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (limit, -1))\n"
+        "file['y'] = np.arange(3)\n"
+        "file['x'][:] = 1\n"
+        "file.commit()\n"
+    )
+    for more in (0, 1, 100, 300):
+        target = str(path.with_name(f"{more}.h5"))
+        command = [sys.executable, "-c", script, target, str(more)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert result.returncode == 1, result.stderr
+        assert "It holds everything up to the last commit" in result.stderr
+        with h5py.File(target) as file:
+            assert list(file) == ["x"]
+            assert not file["x"][:].any()
 
 
 @pytest.mark.parametrize("mode", ["append", "change"])

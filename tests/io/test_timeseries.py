@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 import threading
 
@@ -365,6 +366,42 @@ def test_rows_of_datasets_in_the_root_group_are_collected(file):
     series.append(1.0)
     assert series.num_bytes_in_memory > 0
     assert file["x"] is series
+
+
+@pytest.mark.parametrize("look", [lambda dset: dset[-1:], lambda dset: dset.name])
+def test_another_thread_looks_at_it(file, look):
+    dset = make(file, row_shape=(), dtype="i8", compression=None)
+    stop = threading.Event()
+
+    def look_all_the_time():
+        while not stop.is_set():
+            look(dset)
+
+    thread = threading.Thread(target=look_all_the_time)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    thread.start()
+    try:
+        for number in range(3000):
+            dset.resize(dset.shape[0] + 1, axis=0)
+            dset[-1, ...] = np.int64(number)
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert dset[:].tolist() == list(range(3000))
+
+
+def test_rows_of_a_dataset_whose_name_is_gone_for_a_while(file):
+    dset = make(file, row_shape=())
+    for number in range(5):
+        dset.append(number)
+    del file["g/x"]
+    file.commit()
+    assert dset[:].tolist() == [0, 1, 2, 3, 4]
+    file["again"] = dset
+    file.commit()
+    assert file["again"][:].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_plain_file(tmp_path):

@@ -11,11 +11,11 @@ import numpy as np
 
 from ..errors import NotAnOutputFileError, UserError
 from ..io.journal import journal_path
-from ..io.labels import read_coords
+from ..io.labels import read_coords, read_dims
 from ..io.opening import find_outputs, open_for_reading, reporting_damage
 from ..io.recovery import Recovery
 from ..io.summary import format_size
-from ..io.walking import all_datasets, is_time_series, members
+from ..io.walking import all_datasets, is_time_series, members, printable
 from ..timer import format_elapsed
 
 _PROVENANCE = (
@@ -109,14 +109,19 @@ def _rows(
             yield f"{label}/", "", "", "", ""
             yield from _rows(item, path)
         else:
-            dims = item.attrs.get("dim_names", [])
-            shape = [str(size) for size in item.shape or ()]
             sizes = " × ".join(
-                f"{dim}: {size}" if dim else size
-                for dim, size in zip([*dims, *[""] * len(shape)], shape, strict=False)
+                f"{dim}: {size}" if dim else str(size)
+                for dim, size in zip(_dims(item), item.shape or (), strict=True)
             )
             stored = format_size(item.id.get_storage_size())
             yield label, sizes or "scalar", str(item.dtype), stored, _range_of(item)
+
+
+def _dims(dset: h5py.Dataset) -> list[str | None]:
+    try:
+        return read_dims(dset)
+    except UnicodeDecodeError:
+        return [None] * len(dset.shape or ())
 
 
 def _range_of(dset: h5py.Dataset) -> str:
@@ -138,13 +143,15 @@ def _range_of(dset: h5py.Dataset) -> str:
 def _describe_timers(file: h5py.File) -> Iterator[str]:
     """The tables of models with benchmarking."""
     for item in all_datasets(file):
-        dims = list(item.attrs.get("dim_names", []))
-        if not item.name.endswith("/total") or dims != ["label"]:
+        if not printable(item.name).endswith("/total") or _dims(item) != ["label"]:
             continue
-        labels = read_coords(item, "label", len(item))
-        if labels is None or item.dtype.kind != "f":
+        try:
+            labels = read_coords(item, "label", len(item))
+        except ValueError:
             continue
-        seconds = dict(zip(labels, map(float, item[()]), strict=True))
+        if labels is None or item.dtype.kind != "f" or not np.isfinite(item[:]).all():
+            continue
+        seconds = dict(zip(map(str, labels), map(float, item[:]), strict=True))
         yield ""
         yield f"Elapsed times ({item.name[1:]}):"
         fstr = "{name:>{w}s}  {time_str:>10s}  {percent_of_max:5.1f} %"

@@ -152,16 +152,20 @@ def _stack_variable(
     shape: tuple[int, ...],
 ) -> Labelled | None:
     dims = next(iter(parts.values())).dims
-    if any(part.dims != dims for part in parts.values()):
+    if any(part.dims != dims for part in parts.values()) or not _have_common_type(
+        part.array.dtype for part in parts.values()
+    ):
         warnings.warn(
-            f"'{name}' has other dimensions in other universes, and is left out.",
+            f"'{name}' has other dimensions or types in other universes, and is left "
+            "out.",
             stacklevel=2,
         )
         return None
     coords: dict[str, Array] = {}
     placements: list[dict[bytes, Array | None]] = []
     for dim in dims:
-        joined, placement = _join([part.coords.get(dim) for part in parts.values()])
+        all_coords = [part.coords.get(dim) for part in parts.values()]
+        joined, placement = _join(f"'{dim}' of '{name}'", all_coords)
         if joined is not None:
             coords[dim] = joined
         placements.append(placement)
@@ -186,7 +190,16 @@ def _stack_variable(
     )
 
 
+def _have_common_type(dtypes: Iterable[np.dtype[Any]]) -> bool:
+    try:
+        np.result_type(*dtypes)
+    except TypeError:
+        return False
+    return True
+
+
 def _join(
+    what: str,
     all_coords: Sequence[Array | None],
 ) -> tuple[Array | None, dict[bytes, Array | None]]:
     """Joins the coordinates of a dimension.
@@ -199,10 +212,19 @@ def _join(
     if not distinct:
         return None, {}
     longest = max(distinct.values(), key=len)
-    if all(
+    if all(coords is not None for coords in all_coords) and all(
         np.array_equal(coords, longest[: len(coords)]) for coords in distinct.values()
     ):
         return longest, {}
+    if any(coords is None for coords in all_coords) or any(
+        len(np.unique(coords)) < len(coords) for coords in distinct.values()
+    ):
+        warnings.warn(
+            f"The coordinates of {what} differ between universes, and some are missing "
+            "or repeated: they are left out.",
+            stacklevel=2,
+        )
+        return None, {}
     joined = np.unique(np.concatenate(list(distinct.values())))
     return joined, {
         key: np.searchsorted(joined, coords) for key, coords in distinct.items()

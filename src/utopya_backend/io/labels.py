@@ -234,7 +234,8 @@ def read_dims(dset: h5py.Dataset) -> list[str | None]:
     """
     num_dims = len(dset.shape or ())
     names: list[str | None] = [None] * num_dims
-    given = np.ravel(dset.attrs.get("dim_names", []))[:num_dims]
+    given = dset.attrs.get("dim_names", [])
+    given = [] if isinstance(given, h5py.Empty) else np.ravel(given)[:num_dims]
     for axis, name in enumerate(given):
         names[axis] = _to_str(name)
     for axis in range(num_dims):

@@ -60,7 +60,7 @@ class Labelled:
 class StoredArray:
     """A dataset of an HDF5 file."""
 
-    def __init__(self, path: str, name: str, dset_id: Any) -> None:
+    def __init__(self, path: str, name: str | bytes, dset_id: Any) -> None:
         """Remembers where it is.
 
         Args:
@@ -68,10 +68,14 @@ class StoredArray:
             name: The path of the dataset in it
             dset_id: The h5py identifier of the dataset
         """
-        self.shape: tuple[int, ...] = dset_id.shape
         self._path = path
         self._name = name
         dtype = dset_id.dtype
+        self._stored_shape: tuple[int, ...] = dset_id.shape
+        self.shape = self._stored_shape
+        if dtype.subdtype is not None:  # each value is an array
+            dtype, shape = dtype.subdtype
+            self.shape += shape
         self._is_text = h5py.check_string_dtype(dtype) is not None
         self.dtype = np.dtype(object) if self._is_text else dtype
 
@@ -82,7 +86,7 @@ class StoredArray:
             index: Which one
         """
         # What h5py reads fast: everything from the first to the last one.
-        spans = tuple(map(_span, index, self.shape))
+        spans = tuple(map(_span, index, self._stored_shape))
         with _opened(self._path) as file:
             dset = file[self._name]
             if self._is_text:
@@ -92,7 +96,9 @@ class StoredArray:
             values, value = np.empty((), object), values
             values[()] = value
         values = np.asarray(values, dtype=self.dtype)
-        return take(values, tuple(_within_span(part) for part in index))
+        num_stored = len(self._stored_shape)
+        within = tuple(map(_within_span, index[:num_stored]))
+        return take(values, within + index[num_stored:])
 
 
 _file_in_use: contextvars.ContextVar[dict[str, h5py.File] | None]

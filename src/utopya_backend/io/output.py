@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -255,7 +256,7 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
                     self.flush()
                 done = self._storage.commit(wait=wait)
         except OSError as error:
-            raise _explain(error, self._path) from error
+            raise self._explain(error) from error
         end = self._clock()
         if done:
             pause = max(self._commit_interval, (end - start) / _MAX_SHARE_OF_COMMITS)
@@ -275,9 +276,31 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
                 self._close_hdf5()
                 self._storage.commit(wait=True)
         except OSError as error:
-            raise _explain(error, self._path) from error
+            raise self._explain(error) from error
         finally:
             self._storage.close()
+
+    def _explain(self, error: OSError) -> OSError:
+        """Says which file could not be written, and how much space there is."""
+        try:
+            status = os.statvfs(os.path.dirname(self._path) or ".")
+            space = f"{status.f_bavail * status.f_frsize} bytes are free there"
+        except OSError:
+            space = "its file system does not answer"
+        state = "It holds everything up to the last commit"
+        if self._storage.is_half_committed:
+            state = (
+                "What is missing of its last commit is in its journal: complete it by "
+                "`utopya-backend recover`, if it cannot be closed"
+            )
+        reason = f"{error.strerror}; {space}"
+        message = f"Could not write the output file ({reason}). {state}"
+        return type(error)(error.errno, message, self._path)
+
+    def __del__(self) -> None:
+        # While the interpreter shuts down, close_at_exit() has done the work.
+        if not sys.is_finalizing() and hasattr(self, "_next_commit"):
+            self.close()
 
     def _close_hdf5(self) -> None:
         if not self._id:
@@ -372,18 +395,3 @@ def create_output_file(
     if driver == "native":
         return h5py.File(path, "x")
     return OutputFile(path, commit_interval=commit_interval, fsync=fsync, clock=clock)
-
-
-def _explain(error: OSError, path: str) -> OSError:
-    """Says which file could not be written, and how much space there is."""
-    try:
-        status = os.statvfs(os.path.dirname(path) or ".")
-        space = f"{status.f_bavail * status.f_frsize} bytes are free there"
-    except OSError:
-        space = "its file system does not answer"
-    return type(error)(
-        error.errno,
-        f"Could not write the output file ({error.strerror}; {space}). It holds "
-        "everything up to the last commit",
-        path,
-    )

@@ -22,7 +22,7 @@ from .opening import (
     universe_number,
 )
 from .recovery import Recovery
-from .walking import is_time_series, members
+from .walking import is_time_series, members, printable
 
 if TYPE_CHECKING:
     import xarray
@@ -134,24 +134,22 @@ def read_file(path: str | os.PathLike[str]) -> Node:
                 RecoveryWarning,
                 stacklevel=3,
             )
-        return _read_group(file, os.path.abspath(path))
+        return _read_group(file)
 
 
-def _read_group(
-    group: h5py.Group, path: str, above: frozenset[int] = frozenset()
-) -> Node:
+def _read_group(group: h5py.Group, above: frozenset[int] = frozenset()) -> Node:
     node = Node(attrs=_attributes(group))
     linked = set()
-    for name, item, path_to_it in members(group, above):
+    for name, item, path in members(group, above):
         if isinstance(item, h5py.Dataset) and _can_be_read(item):
-            node.variables[name] = _read_dataset(item, path)
+            node.variables[name] = _read_dataset(item)
             linked.update(_linked_coords(item))
         elif isinstance(item, h5py.Group):
             if is_time_series(item):
-                series = _read_time_series(name, item, path, path_to_it)
+                series = _read_time_series(name, item, path)
                 node.variables.update(series)
             else:
-                node.children[name] = _read_group(item, path, path_to_it)
+                node.children[name] = _read_group(item, path)
     for name in linked:  # they are coordinates now
         node.variables.pop(name, None)
     return node
@@ -171,6 +169,12 @@ def _attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
     return attrs
 
 
+def _path_of(item: h5py.Group | h5py.Dataset) -> str:
+    """The path of the file in which something is; an external link leads to others."""
+    path: str = os.path.abspath(item.file.filename)
+    return path
+
+
 def _can_be_read(dset: h5py.Dataset) -> bool:
     is_reference = h5py.check_ref_dtype(dset.dtype) is not None
     return dset.shape is not None and not is_reference
@@ -179,12 +183,12 @@ def _can_be_read(dset: h5py.Dataset) -> bool:
 def _linked_coords(dset: h5py.Dataset) -> list[str]:
     """The names of the datasets that were made for the coordinates of another."""
     names = [name for name in dset.attrs if name.startswith("coords__")]
-    made = {f"{dset.name.rsplit('/', 1)[-1]}__{name}" for name in names}
+    made = {f"{printable(dset.name).rsplit('/', 1)[-1]}__{name}" for name in names}
     return [target for name in names if (target := _text(dset.attrs[name])) in made]
 
 
-def _read_dataset(dset: h5py.Dataset, path: str) -> Labelled:
-    name = dset.name.rsplit("/", 1)[-1]
+def _read_dataset(dset: h5py.Dataset) -> Labelled:
+    name = printable(dset.name).rsplit("/", 1)[-1]
     dims = _labelled_dims(dset)
     if len(set(dims) - {None}) < len([dim for dim in dims if dim]):
         _warn(f"Two dimensions of {dset.name} have the same name, of {dims}")
@@ -201,13 +205,15 @@ def _read_dataset(dset: h5py.Dataset, path: str) -> Labelled:
             if values is not None:
                 coords[dim] = values
     labels = set(label_attributes(dset))
+    array = StoredArray(_path_of(dset), dset.name, dset.id)
+    dims += [None] * (len(array.shape) - len(dims))
     data = Labelled(
         # xarray takes a slash for that of a path.
         tuple(
             f"{name}_dim_{axis}" if dim is None else dim.replace("/", "_")
             for axis, dim in enumerate(dims)
         ),
-        StoredArray(path, dset.name, dset.id),
+        array,
         {dim.replace("/", "_"): values for dim, values in coords.items()},
         {key: value for key, value in _attributes(dset).items() if key not in labels},
     )
@@ -250,7 +256,7 @@ def _as_grid(data: Labelled) -> Labelled:
 
 
 def _read_time_series(
-    name: str, group: h5py.Group, path: str, above: frozenset[int]
+    name: str, group: h5py.Group, above: frozenset[int]
 ) -> dict[str, Labelled]:
     """Makes one array of a group that has a dataset for each time.
 
@@ -266,15 +272,16 @@ def _read_time_series(
     if len(ranks) != 1 or has_time:
         if len(group):
             _warn(f"The group {group.name} is no time series, as it says")
-        others = _read_group(group, path, above).variables
+        others = _read_group(group, above).variables
         return {f"{name}_{key}": data for key, data in others.items()}
+    path = _path_of(group)
     arrays: dict[tuple[int, ...], LazyArray] = {
-        (number,): StoredArray(path, f"{group.name}/{key}", dset_id)
+        (number,): StoredArray(path, f"{printable(group.name)}/{key}", dset_id)
         for number, ((_, key), dset_id) in enumerate(zip(by_time, ids, strict=True))
     }
     array = StackedArray(arrays, (len(arrays),))
     largest = max(range(len(ids)), key=lambda number: ids[number].shape)
-    labels = _read_dataset(group[by_time[largest][1]], path)
+    labels = _read_dataset(group[by_time[largest][1]])
     coords = {
         dim: values
         for dim, values in labels.coords.items()

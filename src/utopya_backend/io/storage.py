@@ -230,6 +230,11 @@ class Storage:
         """How much memory the changes take that wait for a commit [bytes]."""
         return len(self._pages) * PAGE_SIZE
 
+    @property
+    def is_half_committed(self) -> bool:
+        """Whether a commit is in the journal that could not be made in the file."""
+        return self._applying is not None
+
     def commit(self, *, wait: bool) -> bool:
         """Makes the file on disk equal to what HDF5 has written.
 
@@ -286,6 +291,8 @@ class Storage:
         self._check_not_cut_off()
         self._apply_journal()  # of a commit that failed half-way
         self._write_what_could_not_be_written()
+        if self._file.size() < self._size:  # now it can still be refused
+            self._file.truncate(self._size)
         self._sync(self._file)  # the data, before anything refers to it
         self._write_journal()
         self._apply_journal()

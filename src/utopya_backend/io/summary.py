@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import h5py
 
-from .walking import leaves
+from .labels import read_dims
+from .walking import leaves, printable
 
 
 def summarize(path: str | os.PathLike[str], max_lines: int = 20) -> list[str]:
@@ -49,11 +50,13 @@ def format_size(num_bytes: float) -> str:
 def _rows(group: h5py.Group) -> Iterator[tuple[str, str, str, str]]:
     for item in leaves(group):
         if isinstance(item, h5py.Group):
-            yield f"{item.name}/", "time", f"{len(item)} datasets", ""
+            yield f"{printable(item.name)}/", "time", f"{len(item)} datasets", ""
             continue
-        dims = item.attrs.get("dim_names", [])
+        dims = [dim or "?" for dim in read_dims(item)]
+        if set(dims) == {"?"}:
+            dims = []
         yield (
-            item.name,
+            printable(item.name),
             " × ".join(map(str, dims)),
             " × ".join(map(str, item.shape or ())) or "scalar",
             str(item.dtype),

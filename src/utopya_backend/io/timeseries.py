@@ -160,24 +160,24 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             size: The new shape, or, with an axis, the new size along that
             axis: Which axis to resize
         """
-        if axis == 0 and (self._attached or self._may_reattach()):
-            num_rows = self._num_rows
-            has_room = num_rows < self._room_until
-            if size == num_rows + 1 and (has_room or self._make_room()):
-                self._num_rows = num_rows + 1
-                self._dirty = True
-                return
-        super().resize(size, axis)
+        with phil:  # another thread may be reading or committing
+            if axis == 0 and (self._attached or self._may_reattach()):
+                num_rows = self._num_rows
+                has_room = num_rows < self._room_until
+                if size == num_rows + 1 and (has_room or self._make_room()):
+                    self._num_rows = num_rows + 1
+                    self._dirty = True
+                    return
+            super().resize(size, axis)
 
     def _make_room(self) -> bool:
         """Starts a new block, unless the dataset is at its maximum size."""
         if self._num_rows == self._max_rows:
             return False
-        with phil:  # another thread may be committing
-            self._write_block()
-            self._start += self._block_size
-            self._room_until = min(self._start + self._block_size, self._max_rows)
-            self._buffer[...] = 0
+        self._write_block()
+        self._start += self._block_size
+        self._room_until = min(self._start + self._block_size, self._max_rows)
+        self._buffer[...] = 0
         return True
 
     def __setitem__(self, args: Any, value: Any) -> None:
@@ -187,11 +187,12 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             args: Where to
             value: The values
         """
-        if self._attached and self._fits(value) and self._is_last_row(args):
-            self._buffer[self._num_rows - 1 - self._start] = value
-            self._dirty = True
-        else:
-            super().__setitem__(args, value)
+        with phil:  # as in resize()
+            if self._attached and self._fits(value) and self._is_last_row(args):
+                self._buffer[self._num_rows - 1 - self._start] = value
+                self._dirty = True
+            else:
+                super().__setitem__(args, value)
 
     def _is_last_row(self, args: Any) -> bool:
         """Whether an index is the last row, in one of the usual ways."""
@@ -228,9 +229,10 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
     def id(self) -> Any:
         """The h5py identifier, for everything else that is done to the file."""
         if self._attached:
-            self.bring_up_to_date()
-            self._attached = False
-            self._num_unbuffered = 0
+            with phil:
+                self.bring_up_to_date()
+                self._attached = False
+                self._num_unbuffered = 0
         return self._id
 
     def bring_up_to_date(self) -> None:
@@ -263,8 +265,7 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
 
     def let_go(self) -> None:
         """Brings the file up to date, and keeps nothing in memory from now on."""
-        if not self.is_deleted:
-            self.bring_up_to_date()
+        self.bring_up_to_date()
         self._is_buffered = self._attached = False
         self._buffer = self._buffer[:0]
 

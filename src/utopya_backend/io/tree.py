@@ -8,7 +8,7 @@ a dataset or group with the name of a dimension gets an underscore behind it.
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray
@@ -32,6 +32,8 @@ def to_datasets(node: Node) -> dict[str, xarray.Dataset]:
     _collect(node, "/", {}, datasets)
     return datasets
 
+
+T = TypeVar("T")
 
 Axis = tuple[int, bytes | None]
 """What dimensions of the same name have to agree in: the size and coordinates"""
@@ -59,16 +61,12 @@ def _collect(
         variables[name] = xarray.Variable(tuple(names), wrapped, dict(data.attrs))
     taken: set[Any] = set(coords) | set(inherited)
     taken |= {dim for variable in variables.values() for dim in variable.dims}
-    dataset = xarray.Dataset(
-        {_other_name(name, taken): data for name, data in variables.items()},
-        coords,
-        node.attrs,
-    )
+    dataset = xarray.Dataset(_rename(variables, taken), coords, node.attrs)
     datasets[path] = dataset
     below = {**inherited, **{dim: axes[dim] for dim in axes if dim in dataset.dims}}
-    for name, child in node.children.items():
-        child_name = _other_name(name, {*taken, *dataset.variables})
-        _collect(child, f"{path.rstrip('/')}/{child_name}", below, datasets)
+    children = _rename(node.children, {*taken, *dataset.variables})
+    for name, child in children.items():
+        _collect(child, f"{path.rstrip('/')}/{name}", below, datasets)
 
 
 def _choose_axes(node: Node) -> dict[str, Axis]:
@@ -105,10 +103,17 @@ def _axis(data: Labelled, number: int) -> Axis:
     return data.array.shape[number], content
 
 
-def _other_name(name: str, taken: set[Any]) -> str:
-    while name in taken:
-        name += "_"
-    return name
+def _rename(items: Mapping[str, T], taken: set[Any]) -> dict[str, T]:
+    """Gives other names to those whose names are taken."""
+    keep = {name: item for name, item in items.items() if name not in taken}
+    renamed = dict(keep)
+    for name, item in items.items():
+        if name not in keep:
+            new = f"{name}_"
+            while new in taken or new in renamed:
+                new += "_"
+            renamed[new] = item
+    return renamed
 
 
 class _Adapter(BackendArray):

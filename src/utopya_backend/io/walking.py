@@ -23,17 +23,26 @@ def members(
         KeyError: If the file is damaged
     """
     above = above | {_address(group)}
-    for name in group:
+    for key in group:
         try:
-            item = group[name]
+            item = group[key]
         except KeyError:
-            if isinstance(group.get(name, getlink=True), h5py.HardLink):
+            if isinstance(group.get(key, getlink=True), h5py.HardLink):
                 raise
             continue
         if isinstance(item, h5py.Dataset) or (
             isinstance(item, h5py.Group) and _address(item) not in above
         ):
-            yield name, item, above
+            yield printable(key), item, above
+
+
+def printable(name: str | bytes) -> str:
+    """A name in a form that can be printed, if it is no UTF-8.
+
+    Args:
+        name: The name; h5py gives bytes then.
+    """
+    return name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
 
 
 def leaves(
