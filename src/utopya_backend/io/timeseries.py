@@ -160,24 +160,27 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             size: The new shape, or, with an axis, the new size along that
             axis: Which axis to resize
         """
-        with phil:  # another thread may be reading or committing
-            if axis == 0 and (self._attached or self._may_reattach()):
-                num_rows = self._num_rows
-                has_room = num_rows < self._room_until
-                if size == num_rows + 1 and (has_room or self._make_room()):
-                    self._num_rows = num_rows + 1
-                    self._dirty = True
+        if axis == 0 and (self._attached or self._may_reattach()):
+            num_rows = self._num_rows
+            has_room = num_rows < self._room_until
+            if size == num_rows + 1 and (has_room or self._make_room()):
+                self._num_rows = num_rows + 1
+                self._dirty = True
+                if self._attached:  # still, see _detach()
                     return
-            super().resize(size, axis)
+        super().resize(size, axis)
 
     def _make_room(self) -> bool:
         """Starts a new block, unless the dataset is at its maximum size."""
         if self._num_rows == self._max_rows:
             return False
-        self._write_block()
-        self._start += self._block_size
-        self._room_until = min(self._start + self._block_size, self._max_rows)
-        self._buffer[...] = 0
+        with phil:  # another thread may be committing
+            if not self._attached:
+                return False
+            self._write_block()
+            self._start += self._block_size
+            self._room_until = min(self._start + self._block_size, self._max_rows)
+            self._buffer[...] = 0
         return True
 
     def __setitem__(self, args: Any, value: Any) -> None:
@@ -187,12 +190,12 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             args: Where to
             value: The values
         """
-        with phil:  # as in resize()
-            if self._attached and self._fits(value) and self._is_last_row(args):
-                self._buffer[self._num_rows - 1 - self._start] = value
-                self._dirty = True
-            else:
-                super().__setitem__(args, value)
+        if self._attached and self._fits(value) and self._is_last_row(args):
+            self._buffer[self._num_rows - 1 - self._start] = value
+            self._dirty = True
+            if self._attached:  # still, see _detach()
+                return
+        super().__setitem__(args, value)
 
     def _is_last_row(self, args: Any) -> bool:
         """Whether an index is the last row, in one of the usual ways."""
@@ -229,11 +232,28 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
     def id(self) -> Any:
         """The h5py identifier, for everything else that is done to the file."""
         if self._attached:
-            with phil:
-                self.bring_up_to_date()
-                self._attached = False
-                self._num_unbuffered = 0
+            self._detach()
         return self._id
+
+    def _detach(self) -> None:
+        """Has the file count, not the buffer.
+
+        Another thread may write a row meanwhile, without a lock, which would cost
+        more than all else. So what is in memory does not count any more *before* it
+        is written to the file; and a row that was written to memory is written to
+        the file, too, if memory does not count any more by then.
+        """
+        with phil:
+            if not self._attached:
+                return
+            self._attached = False
+            self._num_unbuffered = 0
+            try:
+                if self._dirty:
+                    self._write_block()
+            except BaseException:
+                self._attached = True
+                raise
 
     def bring_up_to_date(self) -> None:
         """Writes what is in memory only to the file, and keeps it in memory."""
@@ -276,10 +296,11 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
 
     def _may_reattach(self) -> bool:
         """Has the buffer count again, after many rows with nothing between."""
-        if self._is_buffered and self._id:
-            self._num_unbuffered += 1
-            if self._num_unbuffered >= _REATTACH_AFTER:
-                self._reattach()
+        with phil:
+            if self._is_buffered and not self._attached and self._id:
+                self._num_unbuffered += 1
+                if self._num_unbuffered >= _REATTACH_AFTER:
+                    self._reattach()
         return self._attached
 
     def _reattach(self) -> None:
@@ -295,7 +316,8 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
 
     def _have_buffer_count(self) -> None:
         self._room_until = min(self._start + self._block_size, self._max_rows)
-        self._attached, self._dirty = True, False
+        self._dirty = False
+        self._attached = True  # last: from now on, another thread may write
 
 
 def _is_all(index: Any) -> bool:
