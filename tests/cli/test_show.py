@@ -129,6 +129,12 @@ def test_file_of_another_program(tmp_path):
     assert "It does not say where it comes from" in show(tmp_path / "x.h5")
 
 
+def test_directory_of_runs(tmp_path):
+    for name in ("261122-100000", "261122-200000"):
+        (tmp_path / name / "data").mkdir(parents=True)
+    assert f"its latest run, {tmp_path}/261122-200000?" in show(tmp_path, code=2)
+
+
 def test_mistakes(tmp_path):
     assert "There is no file" in show(tmp_path / "no.h5", code=2)
     assert "There is no data.h5 in" in show(tmp_path, code=2)

@@ -44,9 +44,11 @@ def find_outputs(path: str | os.PathLike[str]) -> list[Path]:
         if file.parent.name[3:].isdigit()
     ]
     if not found:
+        runs = sorted(str(run.parent) for run in path.glob("*/data"))
+        hint = f" Did you mean its latest run, {runs[-1]}?" if runs else ""
         raise MissingFileError(
             f"There is no data.h5 in {path}, nor in its data/uni*/: give the path of a "
-            "data.h5, or of the directory of a run."
+            f"data.h5, or of the directory of a run.{hint}"
         )
     return sorted(found, key=universe_number)
 
