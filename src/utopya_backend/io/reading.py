@@ -221,7 +221,7 @@ def _read_dataset(dset: h5py.Dataset) -> Labelled:
 
 
 def _as_grid(data: Labelled) -> Labelled:
-    """Gives grids their shape, and coordinates as those of the frontend."""
+    """Gives grids their shape, and the centres of the cells as coordinates."""
     shape = tuple(int(size) for size in np.ravel(data.attrs.get("grid_shape", [])))
     dims = ("x", "y", "z")[: len(shape)]
     extent = np.ravel(data.attrs.get("space_extent", shape))

@@ -53,7 +53,7 @@ def _collect(
             _name_of_axis(name, dim, _axis(data, number), axes)
             for number, dim in enumerate(data.dims)
         ]
-        # With the same name as before, the coordinates are those of the group above.
+        # Where a group above has them already, they are the same.
         for old, new in zip(data.dims, names, strict=True):
             if old in data.coords:
                 coords[new] = xarray.Variable((new,), data.coords[old])
