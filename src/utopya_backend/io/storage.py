@@ -259,6 +259,8 @@ class Storage:
                 errno.EINTR, "HDF5 was interrupted while it was writing", self._path
             )
         if self._has_changes():
+            if self._last_refusal is None:
+                self._sync(self._file)  # the longest part; readers may still come in
             if not self._lock(wait=wait):
                 return False
             try:
