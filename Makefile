@@ -4,10 +4,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# The frontend ships a backend of the same name: it is compared with.
-PUBLISHED := .venv-published
+# The utopya frontend, unchanged, and the backend that it ships. Models of ours are
+# run by the Python of $(VENV), as its user configuration says.
+FRONTEND := .venv-frontend
+FRONTEND_HOME := $(CURDIR)/out/frontend
+UTOPYA = HOME="$(FRONTEND_HOME)" $(FRONTEND)/bin/utopya
 
-.PHONY: help demo test coverage lint docs kill replay full-disk readers soak speed clean
+.PHONY: help demo frontend test coverage lint docs kill replay full-disk readers soak \
+	speed clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -15,10 +19,19 @@ help:  ## Show this list
 demo: $(VENV)/.installed  ## Run the example model `Influenza`; its data goes to out/
 	$(BIN)/utopya-backend run examples/Influenza
 
-test: $(VENV)/.installed-test  ## Run all tests
+frontend: $(VENV)/.installed $(FRONTEND)/.installed  ## Run the examples under the utopya frontend, with plots
+	mkdir -p "$(FRONTEND_HOME)"
+	$(UTOPYA) config user --set 'executable_control.prefix=["$(abspath $(BIN))/python"]'
+	$(UTOPYA) projects register examples --with-models --exists-action overwrite
+	$(UTOPYA) run Influenza --debug  # --debug: a plot that fails is an error
+	$(UTOPYA) run ForestFire --debug
+	@echo "The pictures of this run and of earlier ones:"
+	@find "$(FRONTEND_HOME)" -name "*.png"
+
+test: $(VENV)/.installed-test $(FRONTEND)/.installed  ## Run all tests
 	$(BIN)/pytest
 
-coverage: $(VENV)/.installed-test  ## Run all tests, report the branch coverage
+coverage: $(VENV)/.installed-test $(FRONTEND)/.installed  ## Run all tests, report the branch coverage
 	$(BIN)/pytest --cov --cov-report=term-missing
 
 lint: $(VENV)/.installed-test $(VENV)/.installed-lint  ## Check style and types
@@ -44,11 +57,11 @@ readers: $(VENV)/.installed-analysis  ## Read a file 2,000 times while it is wri
 soak: $(VENV)/.installed  ## Write ten million rows, watch the memory (1 min)
 	$(BIN)/python campaigns/soak.py
 
-speed: $(VENV)/.installed $(PUBLISHED)/.installed  ## Write rows beside the published package (3 min)
-	$(BIN)/python campaigns/write_speed.py $(PUBLISHED)/bin/python
+speed: $(VENV)/.installed $(FRONTEND)/.installed  ## Write rows beside the published package (3 min)
+	$(BIN)/python campaigns/write_speed.py $(FRONTEND)/bin/python
 
 clean:  ## Remove what the other commands have made, but not out/
-	rm -rf $(VENV) $(PUBLISHED) docs/_build .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) $(FRONTEND) docs/_build .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage
 
 # An environment of its own, with this project as it stands in src/
 $(VENV)/.installed: pyproject.toml
@@ -57,9 +70,9 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
-$(PUBLISHED)/.installed:
-	$(PYTHON) -m venv $(PUBLISHED)
-	$(PUBLISHED)/bin/pip install --quiet "utopya==1.3.11"
+$(FRONTEND)/.installed:
+	$(PYTHON) -m venv $(FRONTEND)
+	$(FRONTEND)/bin/pip install --quiet "utopya==1.3.11"
 	touch $@
 
 # … with one of the extras `test`, `lint`, `docs`, `analysis`
