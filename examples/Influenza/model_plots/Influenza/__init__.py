@@ -1,6 +1,5 @@
 """Plot functions of the model, for the `utopya` frontend."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +33,8 @@ def infected(*, data: dict[str, Any], hlpr: PlotHelper) -> None:
         )
     hlpr.ax.plot(day, ensemble.mean("member"), color="tab:blue", label="Mean")
 
-    with open(OBSERVATIONS, encoding="utf-8") as file:
-        rows = csv.DictReader(line for line in file if not line.startswith("#"))
-        observed = np.array([int(row["in_bed"]) for row in rows])
-    hlpr.ax.plot(observed, "ko", label="Observed, 1978")
+    observed = np.loadtxt(OBSERVATIONS, delimiter=",", comments=["#", "day"])
+    hlpr.ax.plot(*observed.T, "ko", label="Observed, 1978")
 
     hlpr.provide_defaults("set_labels", x="Time [days]", y="Infected boys")
     hlpr.provide_defaults("set_legend", use_legend=True)
