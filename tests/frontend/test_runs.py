@@ -1,6 +1,10 @@
 """Runs that go well."""
 
+import re
+
 import pytest
+
+from .conftest import ROOT
 
 
 def test_single_universe(frontend):
@@ -53,3 +57,11 @@ def test_nasty_monitor_values(frontend, run_cfg, sweep):
 def test_debug_shows_the_debug_messages_of_the_model(frontend):
     frontend("run", "Probe", "--debug", "--no-eval")
     assert "DEBUG   The state is" in frontend.universe().log
+
+
+def test_run_configuration_of_the_manual(frontend, run_cfg):
+    manual = (ROOT / "docs/frontend.md").read_text(encoding="utf-8")
+    (cfg,) = re.findall("```yaml\n(# my_run.yml.*?)```", manual, re.DOTALL)
+    frontend("run", "Influenza", run_cfg(cfg), "-W", "2", "--no-eval")
+    universes = list(frontend.run_dir("Influenza").glob("data/*/data.h5"))
+    assert len(universes) == 3 * 5

@@ -1,0 +1,173 @@
+"""Which package is imported; the real installations are in tests/frontend."""
+
+import base64
+import hashlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import utopya_backend
+from utopya_backend.cli import main
+from utopya_backend_command import inspect
+
+SRC = Path(utopya_backend.__file__).parents[1]
+
+
+@pytest.fixture
+def install(tmp_path):
+    """Installs files of a distribution into the directory `site`."""
+
+    def install_files(name, **files):
+        rows = []
+        for stem, text in files.items():
+            path = tmp_path / f"site/utopya_backend/{stem}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            digest = hashlib.sha256(text.encode()).digest()
+            hashed = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+            rows.append(f"utopya_backend/{stem}.py,sha256={hashed},{len(text)}\n")
+        info = tmp_path / f"site/{name.replace('-', '_')}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
+        (info / "RECORD").write_text("".join(rows))
+
+    return install_files
+
+
+@pytest.fixture
+def found(tmp_path):
+    """What is found in the directory `site`."""
+    return lambda *more: inspect([str(tmp_path / "site"), *map(str, more)])
+
+
+def test_ours(install, found):
+    install("utopya-backend", __init__="ours", model="ours")
+    installation = found()
+    assert installation.location.endswith("site/utopya_backend/__init__.py")
+    assert installation.distribution == "utopya-backend 1.0"
+    assert not installation.problems
+    assert not installation.notes
+    assert "All is well" in str(installation)
+    assert "What to do" not in str(installation)
+
+
+def test_the_other_one(install, found):
+    install("utopya", __init__="theirs")
+    installation = found()
+    assert installation.distribution == "utopya 1.0"
+    (problem,) = installation.problems
+    assert "comes with utopya 1.0." in problem
+    assert "found later" not in problem
+    assert "What to do, best first" in str(installation)
+    assert "All is well" not in str(installation)
+
+
+def test_the_other_one_before_ours(install, found, tmp_path):
+    install("utopya-backend", __init__="ours")
+    (tmp_path / "site").rename(tmp_path / "ours")
+    install("utopya", __init__="theirs")
+    (problem,) = found(tmp_path / "ours").problems
+    assert "utopya-backend is installed, too, but found later" in problem
+
+
+def test_ours_replaced_by_the_other_one(install, found):
+    install("utopya-backend", __init__="ours", model="ours")
+    install("utopya", __init__="theirs", extra="theirs")
+    replaced, added = found().problems
+    assert replaced.endswith("replaced, by those of utopya 1.0: __init__.py.")
+    assert added == "These files are of utopya 1.0: extra.py."
+
+
+def test_the_other_one_replaced_by_ours(install, found):
+    install("utopya", __init__="theirs")
+    install("utopya-backend", __init__="ours", model="ours")
+    installation = found()
+    assert not installation.problems
+    (note,) = installation.notes
+    assert "whenever it is upgraded or removed, install utopya-backend again" in note
+
+
+def test_missing_files(install, found, tmp_path):
+    install("utopya-backend", __init__="ours", model="ours")
+    (tmp_path / "site/utopya_backend/__init__.py").unlink()
+    installation = found()
+    assert installation.location.endswith("which has no __init__.py")
+    assert installation.problems == ["These files are missing: __init__.py."]
+
+
+def test_files_of_the_user_and_caches_are_nobodys_business(install, found, tmp_path):
+    install("utopya-backend", __init__="ours")
+    cache = tmp_path / "site/utopya_backend/__pycache__"
+    cache.mkdir()
+    for path in (cache / "x.pyc", cache.parent / "notes.txt"):
+        path.write_text("mine")
+    assert not found().problems
+
+
+def test_changed_by_hand(install, found, tmp_path):
+    install("utopya-backend", __init__="ours")
+    (tmp_path / "site/utopya_backend/__init__.py").write_text("mine")
+    (problem,) = found().problems
+    assert problem.endswith("replaced, by those of another one: __init__.py.")
+
+
+def test_checkout():
+    installation = inspect([str(SRC)])
+    version = utopya_backend.__version__
+    label = f"utopya-backend {version}, the checkout {SRC.parent}"
+    assert installation.distribution == label
+    assert not installation.problems
+
+
+def test_package_of_no_distribution(install, found, tmp_path):
+    install("utopya", __init__="theirs")
+    for path in (tmp_path / "site").glob("*.dist-info/*"):
+        path.unlink()
+    (problem,) = found().problems
+    assert problem.startswith("This belongs to no distribution, and not to this")
+
+
+def test_module_of_the_name(tmp_path):
+    (tmp_path / "utopya_backend.py").write_text("")
+    installation = inspect([str(tmp_path)])
+    assert installation.location.endswith("utopya_backend.py")
+    assert installation.problems
+
+
+def test_nothing(tmp_path):
+    assert inspect([str(tmp_path)]).problems == ["It is not installed."]
+
+
+def test_info():
+    result = CliRunner().invoke(main, ["info"])
+    assert result.exit_code == 0
+    assert re.search(r"^utopya_backend +.*/__init__.py$", result.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", ["info", "run"])
+def test_command_with_another_package(install, tmp_path, command):
+    install("utopya", __init__="theirs = True")
+    program = (
+        "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+        "from utopya_backend_command import main; main()"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "site"), command],
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 1
+    assert "This is not utopya-backend" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def test_error_in_the_package_itself_is_not_hidden(monkeypatch):
+    monkeypatch.setitem(sys.modules, "utopya_backend.cli", None)
+    import utopya_backend_command
+
+    with pytest.raises(ImportError):
+        utopya_backend_command.main()
