@@ -10,7 +10,7 @@ FRONTEND := .venv-frontend
 FRONTEND_HOME := $(CURDIR)/out/frontend
 UTOPYA = HOME="$(FRONTEND_HOME)" $(FRONTEND)/bin/utopya
 
-.PHONY: help demo frontend test coverage lint docs kill replay full-disk readers soak \
+.PHONY: help demo frontend test coverage lint docs kill replay full-disk readers same universe soak \
 	speed clean
 
 help:  ## Show this list
@@ -53,6 +53,12 @@ full-disk: $(VENV)/.installed  ## Run models until no more can be written (1 min
 
 readers: $(VENV)/.installed-analysis  ## Read a file 2,000 times while it is written (1 min)
 	$(BIN)/python campaigns/readers.py 2000
+
+same: $(VENV)/.installed $(FRONTEND)/.installed  ## Run models here and beside: the same results? (1 min)
+	$(BIN)/python campaigns/same_results.py $(FRONTEND)/bin/python
+
+universe: $(VENV)/.installed $(FRONTEND)/.installed  ## Time universes under the frontend, with both backends (1 min)
+	$(BIN)/python campaigns/universe_time.py $(FRONTEND)/bin/python
 
 soak: $(VENV)/.installed  ## Write ten million rows, watch the memory (1 min)
 	$(BIN)/python campaigns/soak.py
