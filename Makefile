@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # run by the Python of $(VENV), as its user configuration says.
 FRONTEND := .venv-frontend
 FRONTEND_HOME := $(CURDIR)/out/frontend
-UTOPYA = HOME="$(FRONTEND_HOME)" $(FRONTEND)/bin/utopya
+UTOPYA = env -u PYTHONPATH HOME="$(FRONTEND_HOME)" $(FRONTEND)/bin/utopya
 
 .PHONY: help demo frontend test coverage lint docs kill replay full-disk readers same universe soak \
 	speed clean
@@ -28,10 +28,10 @@ frontend: $(VENV)/.installed $(FRONTEND)/.installed  ## Run the examples under t
 	@echo "The pictures of this run and of earlier ones:"
 	@find "$(FRONTEND_HOME)" -name "*.png"
 
-test: $(VENV)/.installed-test $(FRONTEND)/.installed  ## Run all tests
+test: $(VENV)/.installed-test  ## Run all tests
 	$(BIN)/pytest
 
-coverage: $(VENV)/.installed-test $(FRONTEND)/.installed  ## Run all tests, report the branch coverage
+coverage: $(VENV)/.installed-test  ## Run all tests, report the branch coverage
 	$(BIN)/pytest --cov --cov-report=term-missing
 
 lint: $(VENV)/.installed-test $(VENV)/.installed-lint  ## Check style and types
@@ -76,7 +76,7 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
-$(FRONTEND)/.installed:
+$(FRONTEND)/.installed: Makefile
 	$(PYTHON) -m venv $(FRONTEND)
 	$(FRONTEND)/bin/pip install --quiet "utopya==1.3.11"
 	touch $@

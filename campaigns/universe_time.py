@@ -2,8 +2,8 @@
 
 The frontend runs sweeps of one and the same model with either backend, one universe at
 a time and the backends in turn; a program between the frontend and the model measures
-each process. Beside that: a Python that only imports the backend, and one that does
-nothing. Each with its own environment, for which both have bytecode.
+each process. Beside that, without the frontend: a Python that only imports the backend,
+or numpy and h5py, or nothing. Each backend has an environment of its own, with bytecode.
 
 Usage: python campaigns/universe_time.py PYTHON_OF_THE_FRONTEND [ROUNDS]
 """
@@ -23,6 +23,7 @@ import h5py
 MODELS = Path(__file__).parents[1] / "tests/frontend/models"
 NUM_STEPS = 100
 UNIVERSES_PER_ROUND = 5
+PROGRAMS = ("import utopya_backend", "import numpy, h5py", "pass")
 
 
 def measure(result_file: Path, what: str, args: list[str]) -> int:
@@ -65,13 +66,14 @@ def main(frontend: str, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as tmp:
         home = Path(tmp)
         os.environ["HOME"] = tmp
+        os.environ.pop("PYTHONPATH", None)
         register = [utopya, "projects", "register", str(MODELS), "--with-models"]
         subprocess.run(register, check=True, capture_output=True)
         for number in range(rounds):
             for what, python in pythons.items():
                 run_sweep(utopya, python, what, home, number)
                 for _ in range(UNIVERSES_PER_ROUND):
-                    for program in ("import utopya_backend", "pass"):
+                    for program in PROGRAMS:
                         args = [python, "-c", program]
                         assert measure(home / "times", f"{what}: {program}", args) == 0
         lines = (home / "times").read_text(encoding="utf-8").splitlines()

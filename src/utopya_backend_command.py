@@ -7,14 +7,16 @@ nothing but the standard library.
 """
 
 import base64
+import csv
 import hashlib
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from importlib.metadata import Distribution, distributions
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 _PACKAGE = "utopya_backend"
 _DISTRIBUTION = "utopya-backend"
@@ -32,15 +34,26 @@ What to do, best first:
 
 def main() -> None:
     """Runs the command; says so if another package is in the place of ours."""
+    if sys.argv[1:] == ["info"]:  # which works whatever is missing
+        info()
     try:
         from utopya_backend.cli import main as command
-    except Exception:  # whatever comes of a package that is not ours, or not whole
-        installation = inspect(sys.path)
-        if not installation.problems:
-            raise
-        print(installation, file=sys.stderr)
-        sys.exit(1)
+    except Exception as error:  # whatever comes of a package that is not ours, or whole
+        installation = find_installation()
+        if installation.problems:
+            sys.exit(str(installation))
+        missing = getattr(error, "name", None) or _PACKAGE
+        if isinstance(error, ModuleNotFoundError) and not missing.startswith(_PACKAGE):
+            sys.exit(f"Error: {error}. utopya-backend needs it: pip install {missing}")
+        raise
     command()
+
+
+def info() -> NoReturn:
+    """Shows which package is imported; the exit code is 1 if that is not right."""
+    installation = find_installation()
+    print(installation)
+    sys.exit(1 if installation.problems else 0)
 
 
 @dataclass
@@ -75,15 +88,18 @@ class Installation:
         return "\n".join(lines)
 
 
-def inspect(path: Sequence[str]) -> Installation:
+def find_installation(path: Sequence[str] | None = None) -> Installation:
     """Looks for the package, and for the distributions that have put files there.
 
     Args:
-        path: Where modules are looked for, as ``sys.path``
+        path: Where modules are looked for; by default, ``sys.path`` without what
+            depends on how this command was started: a model is started in another way.
 
     Returns:
         What was found
     """
+    if path is None:
+        path = sys.path if sys.flags.safe_path else sys.path[1:]
     spec = PathFinder.find_spec(_PACKAGE, path)
     if spec is None:
         return Installation("cannot be imported", "none", ["It is not installed."])
@@ -91,14 +107,17 @@ def inspect(path: Sequence[str]) -> Installation:
     directory = Path(first).resolve()
     location = spec.origin or f"{directory}, which has no __init__.py"
 
-    installed = list(distributions(path=list(path)))
+    installed = [dist for dist in distributions(path=list(path)) if _name(dist)]
     owners = [dist for dist in installed if _files_of(dist, directory)]
-    ours = next((dist for dist in owners if dist.name == _DISTRIBUTION), None)
-    others = [dist for dist in owners if dist.name != _DISTRIBUTION]
+    ours = next((dist for dist in owners if _name(dist) == _DISTRIBUTION), None)
+    others = [dist for dist in owners if _name(dist) != _DISTRIBUTION]
     if ours is not None:
-        return _inspect_files(location, directory, ours, others)
+        if not directory.is_dir():
+            note = "It is in an archive: its files were not looked at."
+            return Installation(location, _label(ours), notes=[note])
+        return _compare_files(location, directory, ours, others)
     if others:
-        shadowed = any(dist.name == _DISTRIBUTION for dist in installed)
+        shadowed = any(_name(dist) == _DISTRIBUTION for dist in installed)
         return Installation(
             location,
             _label(others[0]),
@@ -108,7 +127,8 @@ def inspect(path: Sequence[str]) -> Installation:
                 + (" (utopya-backend is installed, too, but found later.)" * shadowed)
             ],
         )
-    if directory == Path(__file__).resolve().with_name(_PACKAGE):
+    is_beside = directory == Path(__file__).resolve().with_name(_PACKAGE)
+    if is_beside and (directory.parents[1] / "pyproject.toml").exists():
         version = re.search('__version__ = "(.*)"', Path(location).read_text("utf-8"))
         label = f"{_DISTRIBUTION} {version[1] if version else '?'}"
         return Installation(location, f"{label}, the checkout {directory.parents[1]}")
@@ -122,7 +142,7 @@ def inspect(path: Sequence[str]) -> Installation:
     )
 
 
-def _inspect_files(
+def _compare_files(
     location: str, directory: Path, ours: Distribution, others: list[Distribution]
 ) -> Installation:
     """Compares the files with those that were installed."""
@@ -133,14 +153,28 @@ def _inspect_files(
         for path in directory.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    changed = {path for path in expected & found if not _is_as_installed(ours, path)}
+    changed = {
+        path
+        for path in expected.keys() & found
+        if not _has_hash(directory / path, expected[path])
+    }
+    added = found - expected.keys()
     names = ", ".join(map(_label, others)) or "another one"
-    problems = [
-        *_list("These files are missing", expected - found),
-        *_list(f"These files have been replaced, by those of {names}", changed),
-        *_list(f"These files are of {names}", (found - expected) & foreign),
-    ]
-    installation = Installation(location, _label(ours), problems)
+    installation = Installation(
+        location,
+        _label(ours),
+        problems=[
+            *_list("These files are missing", expected.keys() - found),
+            *_list(f"These files have been replaced, by those of {names}", changed),
+            *_list(f"These files are of {names}", added & foreign),
+        ],
+        notes=[
+            *_list(
+                "These files belong to no distribution",
+                {path for path in added - foreign if path.suffix in (".py", ".so")},
+            )
+        ],
+    )
     if others:
         installation.notes.append(
             f"{names} has installed files here, too: whenever it is upgraded or "
@@ -149,37 +183,50 @@ def _inspect_files(
     return installation
 
 
-def _list(what: str, paths: set[Path]) -> Iterator[str]:
+def _list(what: str, paths: Set[Path]) -> Iterator[str]:
     if paths:
         yield f"{what}: {', '.join(sorted(map(str, paths)))}."
 
 
-def _files_of(dist: Distribution, directory: Path) -> set[Path]:
-    """The files that a distribution has installed in a directory, relative to it."""
+def _files_of(dist: Distribution, directory: Path) -> Mapping[Path, str]:
+    """The files that a distribution has installed in a directory, with their hashes.
+
+    They are read as the specification says, since ``dist.files`` leaves out those that
+    are missing now:
+    https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+    """
     if Path(str(dist.locate_file(_PACKAGE))).resolve() != directory:
-        return set()
+        return {}
+    record = csv.reader((dist.read_text("RECORD") or "").splitlines())
+    rows = ((PurePosixPath(row[0]).parts, row[1]) for row in record if len(row) > 1)
     return {
-        Path(*file.parts[1:])
-        for file in dist.files or ()
-        if file.parts[0] == _PACKAGE and "__pycache__" not in file.parts
+        Path(*parts[1:]): digest
+        for parts, digest in rows
+        if parts[0] == _PACKAGE and "__pycache__" not in parts
     }
 
 
-def _is_as_installed(dist: Distribution, path: Path) -> bool:
-    """Whether a file is the one that the distribution has installed.
+def _has_hash(path: Path, expected: str) -> bool:
+    """Whether a file is as a RECORD has it, e.g. ``sha256=47DEQp…``."""
+    kind, _, value = expected.partition("=")
+    if not value:
+        return True
+    digest = hashlib.new(kind, path.read_bytes()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == value
 
-    The hash is written as the specification of RECORD files says,
-    https://packaging.python.org/en/latest/specifications/recording-installed-packages/
-    """
-    for file in dist.files or ():
-        if file.parts == (_PACKAGE, *path.parts) and file.hash is not None:
-            digest = hashlib.new(
-                file.hash.mode, Path(file.locate()).read_bytes()
-            ).digest()
-            encoded = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-            return encoded == file.hash.value
-    return True
+
+def _name(dist: Distribution) -> str:
+    """The normalized name, empty for the remains of an interrupted installation."""
+    try:
+        name = dist.metadata["Name"] or ""
+    except Exception:  # newer versions of Python raise one of their own
+        return ""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _label(dist: Distribution) -> str:
-    return f"{dist.name} {dist.version}"
+    return f"{_name(dist)} {dist.version}"
+
+
+if __name__ == "__main__":
+    main()

@@ -168,7 +168,12 @@ def test_info_is_reset_after_an_error():
 
 @pytest.mark.parametrize(
     ("signum", "text"),
-    [(SIG_STOPCOND, "stop condition"), (signal.SIGINT, "told"), (13, "unexpected")],
+    [
+        (SIG_STOPCOND, "stop condition"),
+        (signal.SIGINT, "told"),
+        (14, "unexpected"),
+        (13, "Nobody reads"),
+    ],
 )
 def test_describe_signal(signum, text):
     assert text in describe_signal(signum)

@@ -192,8 +192,8 @@ def test_without_paramspace(model, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "error", "expected"),
     [
-        ("num_step: 3", ValueError, "no key 'num_step', found in"),
-        ("parameter_space: {num_step: 3}", ValueError, "no key 'num_step', found in"),
+        ("num_step: 3", ValueError, "no key 'num_step'"),
+        ("parameter_space: {num_step: 3}", ValueError, "no key 'num_step'"),
         ("root_model_name: N", ValueError, "is the configuration of another model, N"),
         ("a: 3", ValueError, "'a' in .* is a parameter of M .* Write:\nM:\n  a: 3"),
         ("num_steps: -1", ValueError, "num_steps has to be a whole number"),

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ from click.testing import CliRunner
 
 import utopya_backend
 from utopya_backend.cli import main
-from utopya_backend_command import inspect
+from utopya_backend_command import find_installation
 
 SRC = Path(utopya_backend.__file__).parents[1]
 
@@ -41,7 +43,7 @@ def install(tmp_path):
 @pytest.fixture
 def found(tmp_path):
     """What is found in the directory `site`."""
-    return lambda *more: inspect([str(tmp_path / "site"), *map(str, more)])
+    return lambda *more: find_installation([str(tmp_path / "site"), *map(str, more)])
 
 
 def test_ours(install, found):
@@ -99,13 +101,14 @@ def test_missing_files(install, found, tmp_path):
     assert installation.problems == ["These files are missing: __init__.py."]
 
 
-def test_files_of_the_user_and_caches_are_nobodys_business(install, found, tmp_path):
+def test_files_of_nobody(install, found, tmp_path):
     install("utopya-backend", __init__="ours")
     cache = tmp_path / "site/utopya_backend/__pycache__"
     cache.mkdir()
-    for path in (cache / "x.pyc", cache.parent / "notes.txt"):
+    for path in (cache / "x.pyc", cache.parent / "notes.txt", cache.parent / "old.py"):
         path.write_text("mine")
     assert not found().problems
+    assert found().notes == ["These files belong to no distribution: old.py."]
 
 
 def test_changed_by_hand(install, found, tmp_path):
@@ -116,7 +119,7 @@ def test_changed_by_hand(install, found, tmp_path):
 
 
 def test_checkout():
-    installation = inspect([str(SRC)])
+    installation = find_installation([str(SRC)])
     version = utopya_backend.__version__
     label = f"utopya-backend {version}, the checkout {SRC.parent}"
     assert installation.distribution == label
@@ -133,13 +136,44 @@ def test_package_of_no_distribution(install, found, tmp_path):
 
 def test_module_of_the_name(tmp_path):
     (tmp_path / "utopya_backend.py").write_text("")
-    installation = inspect([str(tmp_path)])
+    installation = find_installation([str(tmp_path)])
     assert installation.location.endswith("utopya_backend.py")
     assert installation.problems
 
 
+@pytest.mark.parametrize("name", ["utopya_backend", "Utopya.Backend"])
+def test_other_spelling_of_our_name(install, found, name):
+    install(name, __init__="ours")
+    assert found().distribution == "utopya-backend 1.0"
+    assert not found().problems
+
+
+def test_archive(install, found, tmp_path):
+    install("utopya-backend", __init__="ours")
+    archive = shutil.make_archive(str(tmp_path / "ours"), "zip", tmp_path / "site")
+    shutil.rmtree(tmp_path / "site")
+    installation = found(archive)
+    assert not installation.problems
+    assert installation.notes == ["It is in an archive: its files were not looked at."]
+
+
+def test_remains_of_an_interrupted_installation(install, found, tmp_path):
+    install("utopya-backend", __init__="ours")
+    (tmp_path / "site/~topya-1.0.dist-info").mkdir()
+    assert not found().problems
+    assert not found().notes
+
+
+def test_where_the_command_was_started_does_not_count(monkeypatch):
+    """``python -m`` looks into the working directory first; a model is not run so."""
+    monkeypatch.setattr(sys, "path", [str(SRC)])
+    assert find_installation().problems == ["It is not installed."]
+    monkeypatch.setattr(sys, "path", ["", str(SRC)])
+    assert not find_installation().problems
+
+
 def test_nothing(tmp_path):
-    assert inspect([str(tmp_path)]).problems == ["It is not installed."]
+    assert find_installation([str(tmp_path)]).problems == ["It is not installed."]
 
 
 def test_info():
@@ -151,18 +185,36 @@ def test_info():
 @pytest.mark.parametrize("command", ["info", "run"])
 def test_command_with_another_package(install, tmp_path, command):
     install("utopya", __init__="theirs = True")
-    program = (
-        "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-        "from utopya_backend_command import main; main()"
-    )
     process = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "site"), command],
+        [sys.executable, "-c", "import utopya_backend_command as c; c.main()", command],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{SRC}"},
         capture_output=True,
         text=True,
     )
     assert process.returncode == 1
-    assert "This is not utopya-backend" in process.stderr
+    assert "This is not utopya-backend" in process.stdout + process.stderr
     assert "Traceback" not in process.stderr
+
+
+def test_missing_packages(tmp_path):
+    """Of which `info` needs none, and the others say the name."""
+    (tmp_path / "click.py").write_text("import no_such_package")
+    environ = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{SRC}"}
+    for command, code, text in (("info", 0, "All is well"), ("run", 1, "pip install")):
+        process = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import utopya_backend_command as c; c.main()",
+                command,
+            ],
+            env=environ,
+            capture_output=True,
+            text=True,
+        )
+        assert process.returncode == code
+        assert text in process.stdout + process.stderr
+        assert "Traceback" not in process.stderr
 
 
 def test_error_in_the_package_itself_is_not_hidden(monkeypatch):

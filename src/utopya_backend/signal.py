@@ -5,6 +5,7 @@ only takes a note, in :py:data:`SIGNAL_INFO`. The run loop looks at that note
 after each iteration, when data and model state are consistent.
 """
 
+import os
 import platform
 import signal
 import sys
@@ -21,6 +22,9 @@ SIG_STOPCOND: signal.Signals = (
 """The signal that says that a stop condition was fulfilled. It matches
 ``utopya.stop_conditions.SIG_STOPCOND``; on Windows, which has no user-defined
 signals, that is the floating-point error signal."""
+
+
+_SIGPIPE = 13
 
 
 class SignalInfo(TypedDict):
@@ -175,7 +179,25 @@ def describe_signal(signum: int) -> str:
         return "A stop condition was fulfilled."
     if signum in (signal.SIGINT, signal.SIGTERM, *_hangup()):
         return "Was told to stop."
+    if signum == _SIGPIPE:
+        return "Nobody reads the output of this model any more."
     return f"Got an unexpected signal: {signum}. Stopping ..."
+
+
+def stop_without_reader(info: SignalInfo) -> None:
+    """Has a run end, as by SIGPIPE, because nobody reads its output any more.
+
+    That is so if the frontend was killed. Python does not see that signal, but a
+    BrokenPipeError. A signal that has arrived before stays the reason.
+
+    Args:
+        info: What the run looks at
+    """
+    if not info["got_signal"]:
+        info.update({"got_signal": True, "signum": _SIGPIPE, "at_time": time.time()})
+    # Or Python tries once more at exit, and exits with 120; see the note on SIGPIPE at
+    # https://docs.python.org/3/library/signal.html
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def reset_signal_info() -> None:

@@ -26,9 +26,14 @@ from .errors import (
     MissingFileError,
     MissingKeyError,
     OutputDirectoryError,
-    suggest,
 )
-from .model.config import DEFAULTS, ROOT_KEYS, check_root_cfg, parse_steps
+from .model.config import (
+    DEFAULTS,
+    ROOT_KEYS,
+    check_root_cfg,
+    likely_typos,
+    parse_steps,
+)
 from .tools import load_cfg_file
 
 BASE_CFG: dict[str, Any] = {
@@ -295,9 +300,8 @@ def _check_root_keys(cfg: Mapping[str, Any], path: Path, model: ModelInfo) -> No
                 f"'{key}' in {path} is a parameter of {model.name} and has to stand "
                 f"below its name. Write:\n{model.name}:\n  {key}: {cfg[key]}"
             )
-        # Only a typo: a key of a model's own may well resemble one of these.
-        if hint := suggest(key, known, cutoff=0.85):
-            raise ConfigError(f"There is no key '{key}', found in {path}.{hint}")
+    for typo in likely_typos({"root_model_name": model.name, **cfg}):
+        raise ConfigError(f"{path}: {typo}")
 
 
 def _update(cfg: dict[str, Any], updates: Mapping[str, Any]) -> None:

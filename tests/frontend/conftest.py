@@ -2,10 +2,12 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,10 @@ def frontend_env() -> Path:
 def home(frontend_env: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home directory in which all models are registered."""
     home = tmp_path_factory.mktemp("home")
-    frontend = Frontend(frontend_env, home, home / "unused")
+    frontend = Frontend(frontend_env, home, home / "not used")
+    info = [sys.executable, "-m", "utopya_backend_command", "info"]
+    found = subprocess.run(info, check=True, capture_output=True, text=True, cwd="/")
+    assert utopya_backend.__file__ in found.stdout
     for project in (ROOT / "examples", Path(__file__).parent / "models"):
         frontend("projects", "register", str(project), "--with-models")
     return home
@@ -89,7 +94,7 @@ class Universe:
         def is_closed() -> bool:
             try:
                 return self.status() != "running"
-            except BlockingIOError:  # a commit
+            except (BlockingIOError, FileNotFoundError):  # a commit; not there yet
                 return False
 
         wait_until(is_closed)
@@ -99,7 +104,9 @@ class Universe:
         log = self.path / "out.log"
         if log.exists() and (match := re.search(r"utopya_backend is (.*)", self.log)):
             return match[1]
-        with self.open() as file:  # as only our package writes it
+        # A model that does not tell. Nothing but our package writes this attribute,
+        # and no other one of ours is in the environment, see the fixture `home`.
+        with self.open() as file:
             assert file.attrs["utopya_backend"] == utopya_backend.__version__
         return utopya_backend.__file__
 
@@ -121,27 +128,41 @@ class Frontend:
     out: Path
     python: str = sys.executable
     environ: dict[str, str] = field(default_factory=dict)
+    processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def start(self, *args: str, **kwargs: Any) -> subprocess.Popen[str]:
+    def start(self, *args: str) -> subprocess.Popen[str]:
         """Starts a command, in a process group of its own."""
         if args[0] == "run":
             settings = (f"paths.out_dir={self.out}", f"{PREFIX}=!!yaml [{self.python}]")
             args += tuple(arg for setting in settings for arg in ("-p", setting))
-        environ = {"HOME": str(self.home), "COLUMNS": "200", "MPLBACKEND": "agg"}
-        return subprocess.Popen(
+        environ = dict(os.environ)
+        environ.pop("PYTHONPATH", None)  # models would inherit it
+        environ |= {"HOME": str(self.home), "COLUMNS": "200", "MPLBACKEND": "agg"}
+        process = subprocess.Popen(
             [self.env / "bin/utopya", *args],
-            env=os.environ | environ | self.environ,
+            env=environ | self.environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            **kwargs,
         )
+        self.processes.append(process)
+        return process
 
     def __call__(self, *args: str, code: int = 0) -> str:
         """Runs a command; returns what it prints."""
         return finish(self.start(*args), code)
+
+    def end(self) -> None:
+        """Ends what is still running, models included."""
+        for process in self.processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    def packages(self) -> set[str]:
+        """From where the models of all runs have imported `utopya_backend`."""
+        return {Universe(path).package() for path in self.out.glob("*/*/data/uni*")}
 
     def universe(self, number: int = 0, model: str = "Probe") -> Universe:
         """A universe of the only run; waits until its directory is there."""
@@ -173,8 +194,8 @@ def frontend(frontend_env: Path, home: Path, tmp_path: Path) -> Iterator[Fronten
     """The frontend; at the end, all models have to have run with our package."""
     frontend = Frontend(frontend_env, home, tmp_path / "out")
     yield frontend
-    packages = {Universe(path).package() for path in frontend.out.glob("*/*/data/*")}
-    assert packages == {utopya_backend.__file__}
+    frontend.end()
+    assert frontend.packages() == {utopya_backend.__file__}
 
 
 @pytest.fixture
@@ -183,9 +204,9 @@ def published(frontend_env: Path, home: Path, tmp_path: Path) -> Iterator[Fronte
     python = str(frontend_env / "bin/python")
     frontend = Frontend(frontend_env, home, tmp_path / "published", python)
     yield frontend
-    packages = {Universe(path).package() for path in frontend.out.glob("*/*/data/*")}
-    assert len(packages) == 1
-    assert packages.pop().startswith(str(frontend_env))
+    frontend.end()
+    (package,) = frontend.packages()
+    assert package.startswith(str(frontend_env))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ def evaluate(frontend):
     """Evaluates the only run by the code of the frontend."""
 
     def run(model, loader, universe=0):
-        args = [__file__.replace("test_evaluation", "evaluate"), model]
+        args = [Path(__file__).with_name("evaluate.py"), model]
         args += [frontend.run_dir(model), loader]
         process = subprocess.run(
             [frontend.env / "bin/python", *args],

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -19,9 +20,19 @@ class Shell:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        unset = ("VIRTUAL_ENV", "PYTHONPATH", "CI")
+        unset = ("VIRTUAL_ENV", "PYTHONPATH")
         self.environ = {k: v for k, v in os.environ.items() if k not in unset}
-        self.environ |= {"HOME": str(home), "MPLBACKEND": "agg"}
+        pip_cache = os.environ.get("PIP_CACHE_DIR", str(Path.home() / ".cache/pip"))
+        python = str(Path(sys.executable).resolve().parent)  # python3, in venvs, too
+        self.environ |= {
+            "HOME": str(home),
+            "MPLBACKEND": "agg",
+            "PATH": f"{python}{os.pathsep}{os.environ['PATH']}",
+            "PIP_CACHE_DIR": pip_cache,
+        }
+        for config in (".config/pip/pip.conf", ".pip/pip.conf"):
+            if (Path.home() / config).exists():
+                self.environ["PIP_CONFIG_FILE"] = str(Path.home() / config)
 
     def __call__(self, commands: str, code: int = 0) -> str:
         """Runs commands; returns what they print."""
@@ -56,9 +67,10 @@ def check_way(shell, commands):
 
 
 def test_readme_has_the_ways():
-    names = [name for name, _ in WAYS]
-    assert names == ["Two environments.", "`PYTHONPATH`.", names[2]]
-    assert names[2] == "One environment, this package last."
+    assert [name for name, _ in WAYS] == [
+        *("Two environments.", "`PYTHONPATH`."),
+        "One environment, this package last.",
+    ]
 
 
 def test_two_environments(shell):

@@ -43,11 +43,26 @@ def test_nasty_monitor_values(frontend, run_cfg, sweep):
           seed: !sweep {{default: 1, range: [3]}}
           num_steps: 200
           monitor_emit_interval: 0.02
-          Probe: {{step_seconds: 0.002, nasty: true}}
+          Probe: {{step_seconds: 0.003, nasty: true}}
+        run_kwargs:
+          stop_conditions:  # none of which is fulfilled
+            - func: check_monitor_entry
+              entry_name: Probe.small
+              operator: "!="
+              value: 6
+            - func: check_monitor_entry
+              entry_name: Probe.nan
+              operator: ">"
+              value: 0
+            - func: check_monitor_entry
+              entry_name: Probe.inf
+              operator: ">"
+              value: 0
         """
     )
     output = frontend("run", "Probe", cfg, "--no-eval", "--debug", "-W", "2")
     assert "while trying to parse line" not in output
+    assert "missing entry" not in output
     for number in (1, 2) if sweep else (0,):
         universe = frontend.universe(number)
         assert universe.number_of_rows() == 201
@@ -59,9 +74,28 @@ def test_debug_shows_the_debug_messages_of_the_model(frontend):
     assert "DEBUG   The state is" in frontend.universe().log
 
 
+MANUAL = (ROOT / "docs/frontend.md").read_text(encoding="utf-8")
+
+
 def test_run_configuration_of_the_manual(frontend, run_cfg):
-    manual = (ROOT / "docs/frontend.md").read_text(encoding="utf-8")
-    (cfg,) = re.findall("```yaml\n(# my_run.yml.*?)```", manual, re.DOTALL)
-    frontend("run", "Influenza", run_cfg(cfg), "-W", "2", "--no-eval")
-    universes = list(frontend.run_dir("Influenza").glob("data/*/data.h5"))
-    assert len(universes) == 3 * 5
+    (cfg,) = re.findall("```yaml\n(# my_run.yml.*?)```", MANUAL, re.DOTALL)
+    output = frontend("run", "Influenza", run_cfg(cfg), "-W", "2", "--no-eval")
+    assert re.search(r"… stopped: +4\n", output)
+    for number in frontend.run_dir("Influenza").glob("data/*"):
+        universe = frontend.universe(int(number.name[3:]), model="Influenza")
+        assert universe.status() == "stopped: SIGUSR1"
+
+
+def test_commands_of_the_manual(frontend):
+    commands = re.findall(r"^\$ utopya (.*?)  ", MANUAL, re.MULTILINE)
+    assert len(commands) == 5
+    for number, command in enumerate(commands):
+        if "my_run.yml" in command:  # see above
+            continue
+        args = command.split()
+        if args[0] == "run":
+            frontend.out = frontend.out.with_name(f"out{number}")
+        else:
+            args.append(str(frontend.run_dir("Influenza")))
+        frontend(*args)
+        assert list(frontend.run_dir("Influenza").glob("eval/*/infected*"))

@@ -364,9 +364,56 @@ def test_a_signal_for_one_model_does_not_stop_the_next(make, tmp_path):
 
 def test_unexpected_signal(make, caplog):
     model = make(Counter)
-    model._signal_info = SIGNAL_INFO | {"got_signal": True, "signum": 13}
-    assert model._check_signals() == 141
-    assert "unexpected signal: 13" in caplog.text
+    model._signal_info = SIGNAL_INFO | {"got_signal": True, "signum": 14}
+    assert model._check_signals() == 142
+    assert "unexpected signal: 14" in caplog.text
+
+
+@pytest.mark.parametrize("signum", [None, signal.SIGTERM])
+def test_nobody_reads_the_output(write_cfg, tmp_path, signum):
+    """As after a kill of the frontend: the model ends, with all its data."""
+    program = """
+import os, signal, sys
+from utopya_backend import StepwiseModel
+
+class M(StepwiseModel):
+    def setup(self):
+        self.dset = self.create_ts_dset("x")
+
+    def perform_step(self):
+        if self.time == 5:
+            sys.stdin.readline()  # until the reader of the output is gone
+            SIGNAL and os.kill(os.getpid(), SIGNAL)
+            self.trigger_monitor(force=True)
+
+    def write_data(self):
+        self.dset.append(self.time)
+
+M(cfg_file_path=sys.argv[1]).run()
+"""
+    program = program.replace("SIGNAL", str(int(signum or 0)))
+    cfg = write_cfg(num_steps=1000, monitor_emit_interval=1000.0)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, cfg],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout.readline().startswith(b"!!map")
+    process.stdout.close()
+    process.stdin.close()
+    assert process.wait() == 128 + (signum or signal.SIGPIPE)
+    with h5py.File(tmp_path / "data.h5") as file:
+        name = signal.Signals(signum or signal.SIGPIPE).name
+        assert file.attrs["status"] == f"stopped: {name}"
+        assert file["M/x"][:].tolist() == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_keys_that_look_like_a_typo(make, caplog):
+    make(Counter, num_stepss=5, own_key=1)
+    assert "There is no key 'num_stepss'" in caplog.text
+    assert "Did you mean 'num_steps'?" in caplog.text
+    assert "own_key" not in caplog.text
 
 
 def test_without_signal_handlers(make):

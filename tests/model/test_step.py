@@ -187,7 +187,9 @@ def test_no_write_to_come(make, caplog):
     dset = make(Steps, num_steps=3, write_start=5).create_ts_dset("d")
     assert "No data will be written: write_start is 5, the last step 3." in caplog.text
     assert dset.shape == (0,)
-    dset.resize(1, axis=0)  # as a model may do in its epilog
+    assert dset.maxshape == (0,)
+    with pytest.raises(ValueError, match="has 0 rows, one for each write of the run"):
+        dset.append(1.0)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +274,9 @@ def test_times_of_a_dataset_made_in_mid_run(
         model.run()
         if model.dset is not None:
             assert times_of(model.dset) == model.written_to_dset
-            assert model.dset.maxshape[0] == (len(model.written_to_dset) or None)
+            some = range(*model._write_start_stop_step)
+            room = len(model.written_to_dset) or (None if some else 0)
+            assert model.dset.maxshape[0] == room
     os.remove(tmp_path / "data.h5")
 
 

@@ -338,7 +338,7 @@ def create_series(
     if dtype.kind == "U":  # HDF5 has no strings of that kind
         dtype = h5py.string_dtype()
     chunks: Any = True
-    if None not in row_shape and isinstance(group, _Node):
+    if None not in row_shape and num_rows != 0 and isinstance(group, _Node):
         sizes = [size or 0 for size in row_shape]
         memory = min(BLOCK_BYTES, group.file.memory_for_series)
         item_size = np.dtype(dtype).itemsize

@@ -33,8 +33,14 @@ from ..signal import (
     num_attached,
     observing_signals,
     restore_signal_handlers,
+    stop_without_reader,
 )
-from .config import check_output_path, check_parameters, check_root_cfg
+from .config import (
+    check_output_path,
+    check_parameters,
+    check_root_cfg,
+    likely_typos,
+)
 from .hooks import has_effect, is_ours, only_debugs
 from .parts import ModelParts
 
@@ -136,6 +142,8 @@ class BaseModel(ModelParts):
         self.__progress = Progress(self._log)
         self.log.info("Setting up model '%s' ...", self.name)
         self.log.info("  Class:  %s", type(self).__qualname__)
+        for typo in likely_typos(self.root_cfg):
+            self.log.warning(typo)
         forget_stop_condition()
         if self.ATTACH_SIGNAL_HANDLERS:
             before = num_attached()
@@ -352,7 +360,10 @@ class BaseModel(ModelParts):
             n_iter=self.n_iterations,
             name=self.name,
         )
-        print(line, flush=True)
+        try:
+            print(line, flush=True)
+        except BrokenPipeError:
+            stop_without_reader(self._signal_info)
 
     # .. Signals ..............................................................
 

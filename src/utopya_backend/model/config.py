@@ -8,7 +8,7 @@ import inspect
 import math
 import numbers
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,21 @@ def check_root_cfg(root_cfg: Any) -> dict[str, Any]:
     cfg["log_levels"] = _check_log_levels(cfg["log_levels"])
     _check_output(cfg.get("output"))
     return cfg
+
+
+def likely_typos(root_cfg: Mapping[str, Any]) -> Iterator[str]:
+    """Hints at keys that resemble one of ours; other ones may be a model's own.
+
+    Args:
+        root_cfg: The configuration of a universe
+
+    Yields:
+        A sentence for each such key
+    """
+    known = ROOT_KEYS | {root_cfg["root_model_name"]}
+    for key in root_cfg.keys() - known:
+        if hint := suggest(key, known, cutoff=0.85):
+            yield f"There is no key '{key}' in a configuration.{hint}"
 
 
 def check_output_path(cfg: Mapping[str, Any]) -> str:

@@ -224,11 +224,12 @@ class StepwiseModel(BaseModel):
         check_sizes(sizes, all_sizes)
         check_coords(coords, all_sizes)
         times = self._times_of_coming_writes()
+        all_times = range(*self._write_start_stop_step)
         dset = create_series(
             self.h5group,
             name,
-            # A dataset that is made after the last write can still be written to.
-            num_rows=len(times) or None,
+            # What is made after the last write can still be written to.
+            num_rows=len(times) if times or not all_times else None,
             row_shape=tuple(all_sizes.values()),
             **{"dtype": "float64", **dset_kwargs},
         )

@@ -26,7 +26,8 @@ NASTY = {
     "bool": np.True_,
     "small": np.float32(6),
     "large": 10**400,
-    "not a number": float("nan"),
+    "nan": float("nan"),
+    "inf": -np.inf,
     "infinite": [np.inf, -np.inf],
     "array": np.arange(4).reshape(2, 2),
     "text": "first line\n!!map { progress: 7 }\n\ttabs: [and, {brackets",
@@ -41,6 +42,9 @@ NASTY = {
     "nested": {"deeper": {"progress": "no", 1.5: [[], {}]}},
     "progress": "nonsense",
 }
+
+
+NASTY_PROGRESS = (1.5, -0.1, float("nan"), None, "nonsense", np.float32(0.5), 10**400)
 
 
 class Probe(StepwiseModel):
@@ -79,6 +83,11 @@ class Probe(StepwiseModel):
         self.dset.resize(self.dset.shape[0] + 1, axis=0)
         self.dset[-1, :] = self.state
         self.log.debug("The state is %s", self.state)
+
+    def compute_progress(self):
+        if self.nasty:
+            return NASTY_PROGRESS[self.time % len(NASTY_PROGRESS)]
+        return super().compute_progress()
 
     def monitor(self, monitor_info):
         monitor_info["state_mean"] = self.state.mean()
