@@ -2,8 +2,9 @@
 
 The frontend runs sweeps of one and the same model with either backend, one universe at
 a time and the backends in turn; a program between the frontend and the model measures
-each process. Beside that, without the frontend: a Python that only imports the backend,
-or numpy and h5py, or nothing. Each backend has an environment of its own, with bytecode.
+each process. Beside that, without the frontend: a Python that only imports the
+backend, or numpy and h5py, or nothing. Each backend has an environment of its own, with
+bytecode.
 
 Usage: python campaigns/universe_time.py PYTHON_OF_THE_FRONTEND [ROUNDS]
 """
