@@ -146,8 +146,6 @@ class Frontend:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            # Where tests are run in the background, Ctrl-C is ignored, and by children
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.processes.append(process)
         return process
