@@ -11,7 +11,7 @@ FRONTEND_HOME := $(CURDIR)/out/frontend
 UTOPYA = env -u PYTHONPATH HOME="$(FRONTEND_HOME)" $(FRONTEND)/bin/utopya
 
 .PHONY: help demo frontend test coverage lint docs kill replay full-disk readers same universe soak \
-	speed clean
+	bench clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -63,8 +63,8 @@ universe: $(VENV)/.installed $(FRONTEND)/.installed  ## Time universes under the
 soak: $(VENV)/.installed  ## Write ten million rows, watch the memory (1 min)
 	$(BIN)/python campaigns/soak.py
 
-speed: $(VENV)/.installed $(FRONTEND)/.installed  ## Write rows beside the published package (3 min)
-	$(BIN)/python campaigns/write_speed.py $(FRONTEND)/bin/python
+bench: $(VENV)/.installed-analysis $(FRONTEND)/.installed  ## Measure it beside the published package (6 min)
+	$(BIN)/python benchmarks/bench.py $(FRONTEND)/bin/python
 
 clean:  ## Remove what the other commands have made, but not out/
 	rm -rf $(VENV) $(FRONTEND) docs/_build .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import h5py
+import numpy as np
 
 from .errors import ConfigError
-from .io.labels import write_coords, write_labels
-from .io.timers import fit_labels, label_rows
+from .io.labels import write_coords
+from .io.timers import create_cumulative, create_total, fit_labels, label_rows
+from .io.timeseries import TimeSeries
 from .model.config import check_benchmark, check_parameters
 from .model.step import StepwiseModel
 from .timer import Timer as Timer
@@ -66,11 +68,15 @@ class ModelBenchmarkMixin(_Base):
 
     _dgrp_bench: h5py.Group | None = None
     _dset_total: h5py.Dataset | None = None
-    _dset_cumulative: h5py.Dataset | None = None
+    _dset_cumulative: TimeSeries | None = None
     _dset_cumulative_invocation_times: list[int]
     __dgrp_name: str
     __dset_dtype: str
     __dset_compression: int
+    __num_timers: int
+    __cumulative: list[str]
+    __has_steps: bool
+    _time: int  # of a StepwiseModel
 
     __enabled: bool = True
     __write: bool = None  # type: ignore[assignment]  # not known before setup
@@ -88,6 +94,9 @@ class ModelBenchmarkMixin(_Base):
         """
         self._timers = {}
         self._dset_cumulative_invocation_times = []
+        self.__num_timers = 0
+        self.__cumulative = []
+        self.__has_steps = isinstance(self, StepwiseModel)
         self._add_default_timers()
         self.start_timer("simulation")
         self.start_timer("init")
@@ -247,7 +256,11 @@ class ModelBenchmarkMixin(_Base):
             ValueError: If there is no such timer
         """
         if self.__enabled:
-            self._get_timer(name).unpause()
+            try:
+                timer = self._timers[name]
+            except KeyError:
+                timer = self._get_timer(name)
+            timer.unpause()
 
     def stop_timer(self, name: str) -> float | Any:
         """Stops a timer for good; see :py:meth:`.Timer.stop`.
@@ -327,45 +340,49 @@ class ModelBenchmarkMixin(_Base):
             return
         elapsed = self.elapsed
         if self._dset_total is None:
-            self._dset_total = self._create_dset("total", (len(elapsed),), ["label"])
+            self._dset_total = create_total(
+                self._dgrp_bench,
+                len(elapsed),
+                compression=self.__dset_compression,
+                dtype=self.__dset_dtype,
+            )
         fit_labels(self._dset_total, list(elapsed))
         self._dset_total[:] = list(elapsed.values())
 
     def _write_dset_cumulative(self) -> None:
         if self._dgrp_bench is None:
             return
-        elapsed = self.elapsed_cumulative
+        timers = self._timers
+        if self._dset_cumulative is None or len(timers) != self.__num_timers:
+            self.__prepare_dset_cumulative()
+        dset, names = self._dset_cumulative, self.__cumulative
+        assert dset is not None  # it has just been made
+        elapsed = [timers[name].elapsed for name in names]
+        dset.append(np.fromiter(elapsed, dset.dtype, len(elapsed)))
+        self._dset_cumulative_invocation_times.append(
+            self._time if self.__has_steps else self.n_iterations
+        )
+
+    def __prepare_dset_cumulative(self) -> None:
+        """Makes the dataset, or room in it for timers that were added."""
+        self.__num_timers = len(self._timers)
+        self.__cumulative = list(self.elapsed_cumulative)
         if self._dset_cumulative is None:
-            self._dset_cumulative = self._create_dset(
-                "cumulative", (0, len(elapsed)), ["n_iterations", "label"]
+            dset = create_cumulative(
+                self._dgrp_bench,
+                len(self.__cumulative),
+                compression=self.__dset_compression,
+                dtype=self.__dset_dtype,
             )
             # What holds if the run does not live to write the exact labels
-            if isinstance(self, StepwiseModel):
+            if self.__has_steps:
+                assert isinstance(self, StepwiseModel)
                 mode, args = "start_and_step", [self.time, self.write_every]
             else:
                 mode, args = "trivial", []
-            write_coords(self._dset_cumulative, "n_iterations", mode=mode, args=args)
-        dset = self._dset_cumulative
-        fit_labels(dset, list(elapsed))
-        dset.resize(dset.shape[0] + 1, axis=0)
-        dset[-1, :] = list(elapsed.values())
-        label = self.time if isinstance(self, StepwiseModel) else self.n_iterations
-        self._dset_cumulative_invocation_times.append(label)
-
-    def _create_dset(
-        self, name: str, shape: tuple[int, ...], dims: list[str]
-    ) -> h5py.Dataset:
-        assert self._dgrp_bench is not None  # asked by those who call this
-        dset = self._dgrp_bench.create_dataset(
-            name,
-            shape,
-            maxshape=(None,) * len(shape),
-            chunks=True,
-            compression=self.__dset_compression,
-            dtype=self.__dset_dtype,
-        )
-        write_labels(dset, dims, {})
-        return dset
+            write_coords(dset, "n_iterations", mode=mode, args=args)
+            self._dset_cumulative = dset
+        fit_labels(self._dset_cumulative, self.__cumulative)
 
     # .. Inserted into the life cycle of the model ............................
 

@@ -72,7 +72,8 @@ class Timer:
             RuntimeError: If the timer is finished
         """
         self._assert_not_finished()
-        self._unpause()
+        if not self._running:
+            self._unpause()
 
     def pause(self) -> float:
         """Pauses the timer; a one-shot timer is finished by that.
@@ -83,7 +84,8 @@ class Timer:
         Raises:
             RuntimeError: If the timer is finished or not running
         """
-        self._assert_not_finished()
+        if self._finished:
+            self._assert_not_finished()
         if not self._running:
             raise RuntimeError(f"Cannot pause already paused timer {self}: start it.")
         self._elapsed += self._get_time() - self._latest
@@ -102,13 +104,14 @@ class Timer:
             raise RuntimeError(
                 f"{self} is a one-shot timer and cannot be unpaused: use start()."
             )
-        self._assert_not_finished()
-        self._unpause()
+        if self._finished:
+            self._assert_not_finished()
+        if not self._running:
+            self._unpause()
 
     def _unpause(self) -> None:
-        if not self._running:
-            self._latest = self._get_time()
-            self._running = True
+        self._latest = self._get_time()
+        self._running = True
 
     def stop(self) -> float:
         """Stops the timer for good, whether it is running or not.

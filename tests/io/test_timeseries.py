@@ -38,7 +38,9 @@ VALUES = st.one_of(
     st.integers(-3, 300),
     st.floats(-1e3, 1e3),
     st.booleans(),
-    st.sampled_from(["f8", "f4", "i4", "i2", "?", "c16"]),  # an array of that type
+    st.sampled_from([-(2**53) - 1, 2**24 + 1, 2**53 + 1, 2**63 - 1]),
+    # An array of that type
+    st.sampled_from(["f8", "f4", "f2", "i8", "i4", "i2", "u1", "u8", "?", "c16"]),
 )
 
 
@@ -530,3 +532,73 @@ def test_rows_that_come_from_another_thread_during_a_commit(file):
     file.commit()
     with h5py.File(file.filename) as reader:
         assert reader["g/x"][()].tolist() == list(range(12))
+
+
+NUMBERS = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
+
+
+def extreme_values(dtype):
+    """The values of a type that are the hardest to convert."""
+    dtype = np.dtype(dtype)
+    if dtype.kind == "f":
+        info = np.finfo(dtype)
+        some = [0.0, -0.0, 1.5, info.max, info.min, info.tiny, info.smallest_subnormal]
+        return np.array([*some, np.nan, np.inf, -np.inf], dtype)
+    info = np.iinfo(dtype)
+    near = [2**53 + 1, 2**24 + 1, info.max - 1, info.max, info.min, 0, 100]
+    return np.array([n for n in near if info.min <= n <= info.max], dtype)
+
+
+def bits(dset):
+    """What is in a dataset, bit by bit, but for which of the many NaNs it is."""
+    values = dset[:]
+    if values.dtype.kind == "f":
+        values[np.isnan(values)] = np.nan
+    return values.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [*NUMBERS, ">f8", ">i4"])
+@pytest.mark.parametrize("value_type", NUMBERS)
+def test_values_of_another_type(file, tmp_path, dtype, value_type):
+    """They are converted just as HDF5 does it, whether in memory or not."""
+    row = extreme_values(value_type)
+    scalars = [*row, *row.tolist()]
+    with h5py.File(tmp_path / "plain.h5", "w") as plain:
+        options = {"dtype": dtype, "compression": 2}
+        pairs = [
+            (
+                make_series(
+                    create_series(file, name, num_rows=9, row_shape=shape, **options),
+                    file,
+                ),
+                plain.create_dataset(
+                    name, (0, *shape), maxshape=(9, *shape), **options
+                ),
+            )
+            for name, shape in (("rows", row.shape), ("scalars", ()))
+        ]
+        for dset in pairs[0]:
+            dset.resize(1, axis=0)
+            dset[-1, :] = row
+        assert bits(pairs[0][0]) == bits(pairs[0][1])
+        for scalar in scalars:
+            outcomes = []
+            for dset in pairs[1]:
+                dset.resize(1, axis=0)
+                outcomes.append(
+                    outcome_of(lambda d=dset, x=scalar: d.__setitem__(-1, x))
+                )
+            assert outcomes[0] == outcomes[1]
+            assert bits(pairs[1][0]) == bits(pairs[1][1]), scalar
+
+
+@pytest.mark.parametrize(
+    "value", [3, np.int64(3), np.float32(3), np.full((), 3, "u1"), True]
+)
+def test_numbers_of_another_type_stay_in_memory(file, value):
+    """What takes 1 us there takes 100 us in HDF5."""
+    dset = make(file, row_shape=(), dtype=float)
+    dset.resize(1, axis=0)
+    dset[-1] = value
+    assert dset._attached is not (value is True)
+    assert dset[0] == value

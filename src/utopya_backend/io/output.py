@@ -349,10 +349,14 @@ def create_series(
     return group.create_dataset(
         name,
         shape=(0, *(size or 0 for size in row_shape)),
-        maxshape=(num_rows, *row_shape),
         dtype=dtype,
         compression=compression,
-        **{"chunks": chunks, "shuffle": is_gzip, **dset_kwargs},
+        **{
+            "maxshape": (num_rows, *row_shape),
+            "chunks": chunks,
+            "shuffle": is_gzip,
+            **dset_kwargs,
+        },
     )
 
 

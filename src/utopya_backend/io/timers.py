@@ -1,11 +1,49 @@
-"""Labels of datasets that hold elapsed times, one column for each timer."""
+"""Datasets that hold elapsed times, one column for each timer."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import h5py
 import numpy as np
 
-from .labels import write_coords
+from .labels import write_coords, write_labels
+from .output import create_series, make_series
+from .timeseries import TimeSeries
+
+
+def create_total(group: h5py.Group, num_timers: int, **options: Any) -> h5py.Dataset:
+    """Creates the dataset ``total``, with the dimension ``label``.
+
+    Args:
+        group: Where to create it
+        num_timers: How many timers there are now
+        **options: Passed on, e.g. the ``dtype``
+    """
+    dset = group.create_dataset(
+        "total", (num_timers,), maxshape=(None,), chunks=True, **options
+    )
+    write_labels(dset, ["label"], {})
+    return dset
+
+
+def create_cumulative(group: h5py.Group, num_timers: int, **options: Any) -> TimeSeries:
+    """Creates the dataset ``cumulative``, of dimensions ``n_iterations`` and ``label``.
+
+    Args:
+        group: Where to create it
+        num_timers: How many timers there are now
+        **options: Passed on, e.g. the ``dtype``
+    """
+    dset = create_series(
+        group,
+        "cumulative",
+        num_rows=None,
+        row_shape=(num_timers,),
+        maxshape=(None, None),  # timers may be added later on
+        **options,
+    )
+    write_labels(dset, ["n_iterations", "label"], {})
+    return make_series(dset, group)
 
 
 def fit_labels(dset: h5py.Dataset, names: Sequence[str]) -> None:

@@ -31,7 +31,8 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
 
     # What is looked at for each row; with slots, that is faster.
     __slots__ = (
-        "_attached", "_block_size", "_buffer", "_dirty", "_is_buffered", "_max_rows",
+        "_attached", "_block_size", "_buffer", "_dirty", "_exact_ints", "_exact_types",
+        "_is_buffered", "_max_rows",
         "_native_type", "_ndim", "_num_rows", "_num_unbuffered", "_room_until", "_root",
         "_row_shape", "_scalar_types", "_start", "_value_type", "_writer",
     )  # fmt: skip
@@ -62,14 +63,16 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         native_type = np.dtype(dset.dtype.type)
         self._native_type = native_type if native_type == dset.dtype else dset.dtype
         self._scalar_types: tuple[type, ...] = {
-            "f": (float,), "i": (), "u": (), "b": (bool,), "c": (complex, float)
+            "f": (float,), "b": (bool,), "c": (complex, float)
         }.get(dset.dtype.kind, ())  # fmt: skip
+        self._exact_ints = _exact_ints(dset.dtype)
+        self._exact_types = _exact_types(dset.dtype)
         # Whether the rows may be kept in memory, and whether that is what counts
         self._is_buffered = (
             buffered
             and file is not None
             and dset.dtype.kind in "biufc"
-            and None not in dset.maxshape[1:]
+            and (None not in dset.maxshape[1:] or 0 not in self._row_shape)
             and self._writer.is_direct
             and not np.any(dset.fillvalue)  # the buffer is filled with zeros
         )
@@ -116,6 +119,8 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             TypeError: If it has values of a type that the dataset cannot hold.
                 Nothing is appended then, either.
         """
+        if self._attached and self._fits(row) and self._append_to_memory(row):
+            return
         values = np.asarray(row)
         num_rows, *row_shape = self.shape
         if num_rows == 0 and 0 in row_shape and len(row_shape) == values.ndim:
@@ -137,6 +142,19 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         else:
             self.resize((num_rows + 1, *row_shape))
         self[-1, ...] = values.astype(self.dtype)
+
+    def _append_to_memory(self, row: Any) -> bool:
+        """Appends a row that fits, unless the dataset is at its maximum size."""
+        num_rows = self._num_rows
+        if num_rows >= self._room_until and not self._make_room():
+            return False
+        self._num_rows = num_rows + 1
+        self._buffer[num_rows - self._start] = row
+        self._dirty = True
+        if not self._attached:  # any more, see _detach()
+            super().resize(num_rows + 1, axis=0)
+            super().__setitem__(num_rows, row)
+        return True
 
     def _check_values(self, values: np.ndarray[Any, Any]) -> None:
         if values.dtype.kind in "iu" and self.dtype.kind in "iu":
@@ -220,10 +238,12 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         if type(value) is np.ndarray:
             return value.shape == self._row_shape and (
                 # Nearly always the same object, which is quickly seen
-                value.dtype is self._native_type or value.dtype == self._value_type
+                value.dtype is self._native_type or value.dtype in self._exact_types
             )
         if isinstance(value, np.generic):
-            return not self._row_shape and value.dtype == self._value_type
+            return not self._row_shape and value.dtype in self._exact_types
+        if type(value) is int:
+            return value in self._exact_ints
         return type(value) in self._scalar_types
 
     # .. The file .............................................................
@@ -318,6 +338,28 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         self._room_until = min(self._start + self._block_size, self._max_rows)
         self._dirty = False
         self._attached = True  # last: from now on, another thread may write
+
+
+def _exact_types(dtype: np.dtype[Any]) -> frozenset[np.dtype[Any]]:
+    """The types of which all values are converted to a type without a difference.
+
+    So it is of no importance whether numpy does it or HDF5. (From 64-bit integers to
+    floating-point numbers, both round to the nearest one.)
+    """
+    if dtype.kind not in "iuf":
+        return frozenset({dtype})
+    types = map(np.dtype, np.typecodes["AllInteger"] + np.typecodes["Float"])
+    return frozenset({dtype, *(t for t in types if np.can_cast(t, dtype, "safe"))})
+
+
+def _exact_ints(dtype: np.dtype[Any]) -> range:
+    """The integers that a type can hold exactly, as far as they have no gaps."""
+    if dtype.kind in "iu":
+        return range(int(np.iinfo(dtype).min), int(np.iinfo(dtype).max) + 1)
+    if dtype.kind == "f":
+        largest = 2 ** (np.finfo(dtype).nmant + 1)
+        return range(-largest, largest + 1)
+    return range(0)
 
 
 def _is_all(index: Any) -> bool:

@@ -41,22 +41,18 @@ from .config import (
     check_root_cfg,
     likely_typos,
 )
-from .hooks import has_effect, is_ours, only_debugs
+from .hooks import (
+    METHODS_BEFORE_SETUP,
+    METHODS_BETWEEN_ITERATIONS,
+    are_ours,
+    has_effect,
+    is_ours,
+    only_debugs,
+)
 from .parts import ModelParts
 
 _MAX_STATUS = 1000
 """How much of an error message the output file keeps"""
-
-_METHODS_BEFORE_SETUP = (
-    "_setup_loggers",
-    "_attach_signal_handlers",
-    "_setup_rng",
-    "_setup_output_file",
-    "_setup_output_group",
-    "_parse_root_cfg",
-    "_invoke_setup",
-)
-"""What may change the parameters of a model before they get to its setup"""
 
 
 class BaseModel(ModelParts):
@@ -84,6 +80,10 @@ class BaseModel(ModelParts):
     # Until __init__ has begun, there is nothing to tear down. As this, all that a
     # subclass need not know is private to this class: its attributes are its own.
     __closed: bool = True
+
+    _may_run_ahead: bool = False
+    """Whether ``_invoke_iterate`` may do several iterations, if nothing is to be done
+    in between"""
 
     def __init__(
         self,
@@ -241,6 +241,10 @@ class BaseModel(ModelParts):
                 a stop signal?  -> epilog(finished_run=False), exit 128 + signum
             epilog(finished_run=True); last report
 
+        Several iterations may be done in one go, if nothing is to be done in between,
+        and if no subclass, mixin or attribute defines a method that would be called
+        there. Monitoring may be up to 64 short iterations late by that.
+
         Whatever leaves it, the data written so far is in the file. It may be
         called again, and then goes on where it was. An exception closes the
         model; no epilog is run then.
@@ -257,8 +261,11 @@ class BaseModel(ModelParts):
                 f"The model '{self.name}' is closed and cannot run: make a new one."
             )
         try:
-            with observing_signals():
-                exit_code = self.__run()
+            try:
+                with observing_signals():
+                    exit_code = self.__run()
+            finally:
+                self._may_run_ahead = False
             self.__note_end("finished" if exit_code == 0 else _stopped_by(exit_code))
             self.__commit()
         except BaseException as error:
@@ -283,6 +290,9 @@ class BaseModel(ModelParts):
         show_iteration_info = self.__hook("show_iteration_info")
         check_signals = self._check_signals
         post_iterate = self.__hook("_post_iterate")
+        self._may_run_ahead = show_iteration_info is None and are_ours(
+            self, METHODS_BETWEEN_ITERATIONS
+        )
 
         while should_iterate():
             if pre_iterate:
@@ -392,7 +402,7 @@ class BaseModel(ModelParts):
         """
         if is_ours(self._setup_output_file):
             check_output_path(self.root_cfg)
-        if all(is_ours(getattr(self, name)) for name in _METHODS_BEFORE_SETUP):
+        if all(is_ours(getattr(self, name)) for name in METHODS_BEFORE_SETUP):
             self.__check_parameters()
 
     def __check_parameters(self) -> None:

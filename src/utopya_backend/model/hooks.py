@@ -1,10 +1,35 @@
 """What a model implements, and what it may override."""
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 _Hook = TypeVar("_Hook", bound=Callable[..., Any])
+
+METHODS_BEFORE_SETUP = (
+    "_setup_loggers",
+    "_attach_signal_handlers",
+    "_setup_rng",
+    "_setup_output_file",
+    "_setup_output_group",
+    "_parse_root_cfg",
+    "_invoke_setup",
+)
+"""What may change the parameters of a model before they get to its setup"""
+
+METHODS_BETWEEN_ITERATIONS = (
+    "should_iterate",
+    "_pre_iterate",
+    "_invoke_iterate",
+    "iterate",
+    "trigger_monitor",
+    "_monitor_should_emit",
+    "should_write",
+    "_check_signals",
+    "show_iteration_info",
+    "_post_iterate",
+)
+"""What is called in each iteration: if a model has a say in it, it really is"""
 
 # Functions, not marks on them: functools.wraps and mocks would copy a mark.
 _idle_hooks: set[Any] = set()
@@ -37,6 +62,29 @@ def has_effect(hook: Callable[..., Any], *, debugging: bool) -> bool:
 def is_ours(method: Callable[..., Any]) -> bool:
     """Whether a method is this package's own, rather than a model's."""
     return str(getattr(method, "__module__", "")).startswith("utopya_backend.")
+
+
+def are_ours(model: object, names: Iterable[str]) -> bool:
+    """Whether nobody but this package has a say in some methods of a model.
+
+    Args:
+        model: The model
+        names: The names of the methods
+
+    Returns:
+        False if a subclass, a mixin, or an attribute of the model itself defines one
+    """
+    cls = type(model)
+    # Not by vars(model): attributes of an object whose __dict__ exists are slower.
+    return all(
+        getattr(getattr(model, name), "__func__", None) is getattr(cls, name)
+        for name in names
+    ) and all(
+        is_ours(vars(base)[name])
+        for base in cls.__mro__
+        for name in names
+        if name in vars(base)
+    )
 
 
 class ModelHooks(abc.ABC):

@@ -23,6 +23,7 @@ from ..io.timeseries import TimeSeries
 from .base import BaseModel
 from .config import parse_steps
 from .hooks import is_ours, only_debugs
+from .pace import Pace
 
 
 class StepwiseModel(BaseModel):
@@ -39,6 +40,15 @@ class StepwiseModel(BaseModel):
     _write_start: int
     _write_every: int
     _last_write_time: int | None = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Sets up the model; see :py:class:`BaseModel`.
+
+        Args:
+            **kwargs: Passed on to it
+        """
+        self.__pace = Pace()
+        super().__init__(**kwargs)
 
     # .. To be implemented by a model .........................................
 
@@ -57,9 +67,52 @@ class StepwiseModel(BaseModel):
         self.perform_step()
         self._time += 1
 
+    def _invoke_iterate(self) -> None:
+        writes_each_time = self._write_every == 1 and self._time >= self._write_start
+        if self._may_run_ahead and not writes_each_time:
+            self.__iterate_until_due()
+        else:
+            super()._invoke_iterate()
+
+    def __iterate_until_due(self) -> None:
+        """Does iterations until something else is to be done than the next one.
+
+        That is: data is to be written, the clock to be looked at, or the run to be
+        ended. The last one is counted by the run loop.
+        """
+        perform_step = self.perform_step
+        start = time = self._time
+        due = min(start + self.__pace.steps, self.__next_write_time())
+        begin = self._monotonic_clock()
+        while True:
+            perform_step()
+            if self._time != time:  # the model has set it
+                self._time += 1
+                break
+            self._time = time = time + 1
+            is_done = time >= due or time >= self._num_steps
+            if is_done or self._signal_info["got_signal"]:
+                break
+            self._n_iterations += 1
+        self.__pace.update(
+            steps=max(1, time - start), seconds=self._monotonic_clock() - begin
+        )
+
+    def __next_write_time(self) -> int:
+        """The time of the next write, which may be after the end of the run."""
+        if self._time < self._write_start:
+            return self._write_start
+        since_write = (self._time - self._write_start) % self._write_every
+        return self._time + self._write_every - since_write
+
     def should_write(self) -> bool:
         """Whether data is to be written at this time."""
-        return self._time in range(*self._write_start_stop_step)
+        since_start = self._time - self._write_start
+        return (
+            since_start >= 0
+            and since_start % self._write_every == 0
+            and self._time <= self._num_steps
+        )
 
     def compute_progress(self) -> float:
         """The share of the steps that is done; 1 if there are none to do."""

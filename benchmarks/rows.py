@@ -1,12 +1,13 @@
 """Writes rows as models do, with whatever backend is installed, and times that.
 
-Usage: python write_rows.py WIDTH NUMBER_OF_ROWS
+Usage: python rows.py WIDTH NUMBER_OF_ROWS
 
 The rows are random walks; what is timed is the writing, closing included, in the
 pattern of the published package: grow by one, write the last row. Prints the seconds,
 and for wide rows those of one bulk write of h5py; the data is checked afterwards.
 """
 
+import json
 import logging
 import os
 import sys
@@ -79,7 +80,8 @@ def measure(directory: str) -> None:
         file.create_dataset("rows", data=rows, compression=2)
     bulk = time.perf_counter() - start
     size = os.path.getsize(path)
-    print(f"RESULT {seconds} {bulk} {size} {os.path.getsize(directory + '/bulk.h5')}")
+    bulk_size = os.path.getsize(os.path.join(directory, "bulk.h5"))
+    print("RESULT", json.dumps([seconds, bulk, size, bulk_size]))
 
 
 if __name__ == "__main__":
