@@ -423,14 +423,21 @@ class ModelBenchmarkMixin(_Base):
         super()._invoke_prolog()
         self.stop_timer("prolog")
 
+    # In what is called in each iteration, the timers are taken directly.
+
     def _pre_iterate(self) -> None:
-        self.unpause_timer("full_iteration")
+        if self.__enabled:
+            self._timers["full_iteration"].unpause()
         super()._pre_iterate()
 
     def _invoke_iterate(self) -> None:
-        self.unpause_timer("model_iteration")
+        if not self.__enabled:
+            super()._invoke_iterate()
+            return
+        timer = self._timers["model_iteration"]
+        timer.unpause()
         super()._invoke_iterate()
-        self.pause_timer("model_iteration")
+        timer.pause()
 
     def _pre_monitor(self) -> None:
         self.unpause_timer("monitor")
@@ -446,14 +453,19 @@ class ModelBenchmarkMixin(_Base):
         self.pause_timer("monitor")
 
     def _invoke_write_data(self) -> None:
-        self.unpause_timer("write_data")
+        if not self.__enabled:
+            super()._invoke_write_data()
+            return
+        timer = self._timers["write_data"]
+        timer.unpause()
         super()._invoke_write_data()
         self._write_dset_cumulative()
-        self.pause_timer("write_data")
+        timer.pause()
 
     def _post_iterate(self) -> None:
         super()._post_iterate()
-        self.pause_timer("full_iteration")
+        if self.__enabled:
+            self._timers["full_iteration"].pause()
 
     def _invoke_epilog(self, **kwargs: Any) -> None:
         self.start_timer("epilog")

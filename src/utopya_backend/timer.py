@@ -46,6 +46,8 @@ class Timer:
         self._one_shot = one_shot
         if time_func is not None:
             self._time_func = time_func
+        if type(self)._get_time is Timer._get_time:  # nobody overrides it: save a call
+            self._get_time = self._time_func  # type: ignore[method-assign]  # as said
         self.reset()
         if start:
             self.start()
@@ -107,7 +109,8 @@ class Timer:
         if self._finished:
             self._assert_not_finished()
         if not self._running:
-            self._unpause()
+            self._latest = self._get_time()
+            self._running = True
 
     def _unpause(self) -> None:
         self._latest = self._get_time()

@@ -287,6 +287,10 @@ class BaseModel(ModelParts):
         iterate = self._invoke_iterate
         trigger_monitor = self.trigger_monitor
         should_write = self.should_write
+        file = self._h5file
+        commit_if_due = (
+            file.commit_if_due if isinstance(file, OutputFile) else self.__flush_if_due
+        )
         show_iteration_info = self.__hook("show_iteration_info")
         check_signals = self._check_signals
         post_iterate = self.__hook("_post_iterate")
@@ -302,7 +306,7 @@ class BaseModel(ModelParts):
             trigger_monitor()
             if should_write():
                 self._invoke_write_data()
-            self.__commit_if_due()
+            commit_if_due()
             if show_iteration_info:
                 show_iteration_info()
             if (exit_code := check_signals()) is not None:
@@ -419,10 +423,8 @@ class BaseModel(ModelParts):
         self.log.info("Model setup finished.\n")
         self._setup_finished()
 
-    def __commit_if_due(self) -> None:
-        if isinstance(self._h5file, OutputFile):
-            self._h5file.commit_if_due()
-        elif self._monotonic_clock() >= self.__next_flush:
+    def __flush_if_due(self) -> None:
+        if self._monotonic_clock() >= self.__next_flush:
             self.__commit()
 
     def __commit(self) -> None:

@@ -68,11 +68,13 @@ class StepwiseModel(BaseModel):
         self._time += 1
 
     def _invoke_iterate(self) -> None:
-        writes_each_time = self._write_every == 1 and self._time >= self._write_start
-        if self._may_run_ahead and not writes_each_time:
-            self.__iterate_until_due()
-        else:
+        if not self._may_run_ahead:
             super()._invoke_iterate()
+        elif self._write_every == 1 and self._time >= self._write_start:
+            self.perform_step()  # data is written after each one
+            self._time += 1
+        else:
+            self.__iterate_until_due()
 
     def __iterate_until_due(self) -> None:
         """Does iterations until something else is to be done than the next one.
