@@ -28,6 +28,8 @@ worker_manager:
   interrupt_params: {grace_period: 0.5}
 """
 
+KILL = {"the frontend": os.kill, "the process group": os.killpg}
+
 ERROR = "RuntimeError: This was to be expected"
 
 SWEEP = """
@@ -90,31 +92,25 @@ def test_timeout_of_a_run(frontend, run_cfg):
     assert universe.status() == "stopped: SIGINT"
 
 
-@pytest.mark.parametrize("to", ["the frontend", "the process group"])
+@pytest.mark.parametrize("to", KILL)
 def test_ctrl_c(frontend, run_cfg, to):
     process = frontend.start("run", "Probe", run_cfg(LONG_RUN), "--no-eval")
     universe = frontend.universe()
     universe.wait_until_reached()
-    if to == "the frontend":
-        os.kill(process.pid, signal.SIGINT)
-    else:
-        os.killpg(process.pid, signal.SIGINT)
+    KILL[to](process.pid, signal.SIGINT)
     finish(process)
     assert universe.exit_code == 130
     assert universe.status() == "stopped: SIGINT"
     assert 30 <= universe.number_of_rows() < 10_000
 
 
-@pytest.mark.parametrize("to", ["the frontend", "the process group"])
+@pytest.mark.parametrize("to", KILL)
 def test_ctrl_c_in_a_long_step(frontend, run_cfg, to):
     """The frontend loses patience and kills the model; the data stays readable."""
     process = frontend.start("run", "Probe", run_cfg(LONG_STEP), "--no-eval")
     universe = frontend.universe()
     universe.wait_until_reached()
-    if to == "the frontend":
-        os.kill(process.pid, signal.SIGINT)
-    else:
-        os.killpg(process.pid, signal.SIGINT)
+    KILL[to](process.pid, signal.SIGINT)
     assert "Now sending SIGKILL to 1 task(s)" in finish(process)
     assert universe.status() == "running"
     assert 1 < universe.number_of_rows() <= 50
