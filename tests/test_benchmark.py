@@ -293,3 +293,23 @@ def test_without_a_teardown_timer(make):
     model.run()
     model.close()
     assert not model._h5file
+
+
+def test_a_timer_is_replaced_by_another_one(make):
+    class Changing(ModelBenchmarkMixin, StepwiseModel):
+        def setup(self):
+            self.add_cumulative_timers("a")
+
+        def perform_step(self):
+            if self.time == 1:
+                del self.timers["a"]
+                self.add_cumulative_timers("b")
+
+        def write_data(self):
+            pass
+
+    model = make(Changing, num_steps=3)
+    model.run()
+    dset = model.h5group["benchmark/cumulative"]
+    assert dset.shape == (4, 5)
+    assert dset.attrs["coords__label"][-1] == "b"

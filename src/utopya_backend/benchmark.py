@@ -202,6 +202,7 @@ class ModelBenchmarkMixin(_Base):
         # Unlike time.time, this clock never jumps and has a high resolution.
         kwargs = {"time_func": time.perf_counter, **kwargs}
         self.timers[name] = Timer(name, one_shot=one_shot, **kwargs)
+        self.__num_timers = 0  # those that are written are not all any more
         return self.timers[name]
 
     @property

@@ -46,8 +46,6 @@ class Timer:
         self._one_shot = one_shot
         if time_func is not None:
             self._time_func = time_func
-        if type(self)._get_time is Timer._get_time:  # nobody overrides it: save a call
-            self._get_time = self._time_func  # type: ignore[method-assign]  # as said
         self.reset()
         if start:
             self.start()

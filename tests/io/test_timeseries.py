@@ -602,3 +602,13 @@ def test_numbers_of_another_type_stay_in_memory(file, value):
     dset[-1] = value
     assert dset._attached is not (value is True)
     assert dset[0] == value
+
+
+@pytest.mark.parametrize("value", [0.5, 5, np.float64(1), np.array(1.0)])
+def test_a_number_is_no_row(file, value):
+    dset = make(file, row_shape=(3,), dtype=float)
+    with pytest.raises(
+        ValueError, match=r"has the shape \(3,\), but this one has \(\)"
+    ):
+        dset.append(value)
+    assert dset.shape == (0, 3)

@@ -47,15 +47,15 @@ def create_cumulative(group: h5py.Group, num_timers: int, **options: Any) -> Tim
 
 
 def fit_labels(dset: h5py.Dataset, names: Sequence[str]) -> None:
-    """Makes room for timers that were added since the last time.
+    """Makes room for timers that were added since the last time, and names them.
 
     Args:
         dset: The dataset; its last dimension is the ``label``.
         names: The names of all timers that there are now
     """
-    if "coords__label" not in dset.attrs or dset.shape[-1] != len(names):
+    if dset.shape[-1] != len(names):
         dset.resize(len(names), axis=len(dset.shape) - 1)
-        write_coords(dset, "label", mode="values", args=names)
+    write_coords(dset, "label", mode="values", args=names)
 
 
 def label_rows(dset: h5py.Dataset, times: Sequence[int]) -> None:

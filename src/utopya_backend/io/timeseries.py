@@ -119,7 +119,9 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             TypeError: If it has values of a type that the dataset cannot hold.
                 Nothing is appended then, either.
         """
-        if self._attached and self._fits(row) and self._append_to_memory(row):
+        is_row = type(row) is np.ndarray or not self._row_shape  # not to be broadcast
+        fits = self._attached and is_row and self._fits(row)
+        if fits and self._append_to_memory(row):
             return
         values = np.asarray(row)
         num_rows, *row_shape = self.shape

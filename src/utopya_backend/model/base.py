@@ -82,8 +82,8 @@ class BaseModel(ModelParts):
     __closed: bool = True
 
     _may_run_ahead: bool = False
-    """Whether ``_invoke_iterate`` may do several iterations, if nothing is to be done
-    in between"""
+    """Whether the next ``_invoke_iterate`` may do several iterations, if nothing is to
+    be done in between"""
 
     def __init__(
         self,
@@ -243,7 +243,8 @@ class BaseModel(ModelParts):
 
         Several iterations may be done in one go, if nothing is to be done in between,
         and if no subclass, mixin or attribute defines a method that would be called
-        there. Monitoring may be up to 64 short iterations late by that.
+        there, which is looked at before the loop. Reports and commits may be up to 8
+        iterations late by that, if these take much longer than those before.
 
         Whatever leaves it, the data written so far is in the file. It may be
         called again, and then goes on where it was. An exception closes the
@@ -294,13 +295,16 @@ class BaseModel(ModelParts):
         show_iteration_info = self.__hook("show_iteration_info")
         check_signals = self._check_signals
         post_iterate = self.__hook("_post_iterate")
-        self._may_run_ahead = show_iteration_info is None and are_ours(
-            self, METHODS_BETWEEN_ITERATIONS
+        may_run_ahead = (
+            show_iteration_info is None
+            and self._monitor_emit_interval > 0
+            and are_ours(self, METHODS_BETWEEN_ITERATIONS)
         )
 
         while should_iterate():
             if pre_iterate:
                 pre_iterate()
+            self._may_run_ahead = may_run_ahead
             iterate()
             self._n_iterations += 1
             trigger_monitor()

@@ -61,7 +61,10 @@ def has_effect(hook: Callable[..., Any], *, debugging: bool) -> bool:
 
 def is_ours(method: Callable[..., Any]) -> bool:
     """Whether a method is this package's own, rather than a model's."""
-    return str(getattr(method, "__module__", "")).startswith("utopya_backend.")
+    function = getattr(method, "__func__", method)
+    # Not its __module__: functools.wraps copies that.
+    module = getattr(function, "__globals__", {}).get("__name__", "")
+    return str(module).startswith("utopya_backend.")
 
 
 def are_ours(model: object, names: Iterable[str]) -> bool:
@@ -76,9 +79,11 @@ def are_ours(model: object, names: Iterable[str]) -> bool:
     """
     cls = type(model)
     # Not by vars(model): attributes of an object whose __dict__ exists are slower.
+    methods = {name: getattr(model, name) for name in names}
     return all(
-        getattr(getattr(model, name), "__func__", None) is getattr(cls, name)
-        for name in names
+        getattr(method, "__func__", None) is getattr(cls, name)
+        and method.__self__ is model
+        for name, method in methods.items()
     ) and all(
         is_ours(vars(base)[name])
         for base in cls.__mro__

@@ -23,7 +23,7 @@ from ..io.timeseries import TimeSeries
 from .base import BaseModel
 from .config import parse_steps
 from .hooks import is_ours, only_debugs
-from .pace import Pace
+from .pace import STEPS_WITHOUT_A_LOOK, Pace
 
 
 class StepwiseModel(BaseModel):
@@ -68,7 +68,8 @@ class StepwiseModel(BaseModel):
         self._time += 1
 
     def _invoke_iterate(self) -> None:
-        if not self._may_run_ahead:
+        may_run_ahead, self._may_run_ahead = self._may_run_ahead, False
+        if not may_run_ahead:
             super()._invoke_iterate()
         elif self._write_every == 1 and self._time >= self._write_start:
             self.perform_step()  # data is written after each one
@@ -82,23 +83,25 @@ class StepwiseModel(BaseModel):
         That is: data is to be written, the clock to be looked at, or the run to be
         ended. The last one is counted by the run loop.
         """
-        perform_step = self.perform_step
+        clock, pace = self._monotonic_clock, self.__pace
         start = time = self._time
-        due = min(start + self.__pace.steps, self.__next_write_time())
-        begin = self._monotonic_clock()
+        due = min(start + pace.steps, self.__next_write_time())
+        look = min(start + STEPS_WITHOUT_A_LOOK, due)
+        begin = clock()
         while True:
-            perform_step()
+            self.perform_step()
             if self._time != time:  # the model has set it
                 self._time += 1
                 break
             self._time = time = time + 1
-            is_done = time >= due or time >= self._num_steps
-            if is_done or self._signal_info["got_signal"]:
+            if time >= self._num_steps or self._signal_info["got_signal"]:
                 break
+            if time >= look:
+                if time >= due or pace.is_late(clock() - begin):
+                    break
+                look = min(time + STEPS_WITHOUT_A_LOOK, due)
             self._n_iterations += 1
-        self.__pace.update(
-            steps=max(1, time - start), seconds=self._monotonic_clock() - begin
-        )
+        pace.update(steps=max(1, time - start), seconds=clock() - begin)
 
     def __next_write_time(self) -> int:
         """The time of the next write, which may be after the end of the run."""
