@@ -113,6 +113,16 @@ def cfg_file(tmp_path_factory):
     return tmp_path_factory.mktemp("loop") / "config.yml"
 
 
+models = []
+
+
+@pytest.fixture(autouse=True)
+def _close_models():
+    yield
+    while models:
+        models.pop().close()
+
+
 def make(cls, cfg_file, on_instance=(), debug=False, **cfg):
     cfg = {"root_model_name": "M", "M": {}, "output_path": "/none", **cfg}
     if debug:
@@ -120,6 +130,7 @@ def make(cls, cfg_file, on_instance=(), debug=False, **cfg):
     with open(cfg_file, "w", encoding="utf-8") as file:
         yaml.dump(cfg, file)
     model = cls(cfg_file_path=cfg_file)
+    models.append(model)
     model.USE_SYS_EXIT = False
     for name in on_instance:
         stock = getattr(model, name)
@@ -154,7 +165,7 @@ def check_run(cfg_file, cls, on_instance=(), debug=False, **cfg):
         model = make(cls, cfg_file, on_instance, debug, **cfg)
         exit_code = run(model)
         results.append((exit_code, model.calls, model.time, model.n_iterations))
-        model.close()
+        models.pop().close()
     assert results[0] == results[1]
 
 
@@ -282,8 +293,6 @@ def test_methods_that_look_like_ours(cfg_file, name):
     child.should_write = parent.should_write  # it does not run: always at time 0
     child.run()
     assert [call[0] for call in child.calls].count("write_data") == 1 + 100
-    child.close()
-    parent.close()
 
 
 def test_perform_step_that_is_replaced_in_mid_run(cfg_file):
