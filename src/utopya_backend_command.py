@@ -38,6 +38,8 @@ def main() -> None:
         info()
     try:
         from utopya_backend.cli import main as command
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception as error:  # whatever comes of a package that is not ours, or whole
         installation = find_installation()
         if installation.problems:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from utopya_backend import StepwiseModel, yaml
+from utopya_backend.finding import find_model
 from utopya_backend.signal import SIGNAL_INFO
 
 # The machines that check a change are slow at times, and try the same examples each
@@ -88,6 +89,35 @@ def make(write_cfg: Callable[..., str]) -> Iterator[Callable[..., Any]]:
     yield make_model
     for model in models:
         model.close()
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Writes files; returns the directory."""
+
+    def write(**contents):
+        for name, content in contents.items():
+            path = tmp_path / name.replace("__", "/").replace("_yml", ".yml")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        return tmp_path
+
+    return write
+
+
+MANIFEST = "model_name: M\npaths: {executable: run_model.py}\n"
+
+
+@pytest.fixture
+def model(files):
+    """A model with default parameters."""
+    directory = files(
+        M__M_info_yml=MANIFEST.replace("}", ", mv_model_cfg: mv.yml}"),
+        M__M_cfg_yml="a: 1\nnested: {b: 2, c: 3}",
+        M__mv_yml="parameter_space: {num_steps: 7, M: {a: 0, d: 4}}\nother: 1",
+    )
+    (directory / "M/run_model.py").touch()
+    return find_model(directory / "M")
 
 
 class Clock:

@@ -13,6 +13,7 @@ BUILTINS = {
     errors.UnreadableFileError: OSError,
     errors.JournalError: ValueError,
     errors.MissingPackageError: ImportError,
+    errors.ModelImportError: ImportError,
     errors.NotAnOutputFileError: ValueError,
     errors.FileInUseError: BlockingIOError,
     errors.OutputExistsError: FileExistsError,

@@ -4,7 +4,13 @@ import sys
 
 import pytest
 
-from utopya_backend.process import error_in, parse_report, run_process
+from utopya_backend.process import (
+    error_in,
+    parse_report,
+    run_process,
+    users_line,
+    warnings_in,
+)
 
 
 @pytest.fixture
@@ -40,13 +46,19 @@ def test_log_and_reports(run):
         "!!map {progress: 0.5, n_iter: 1, M: {a: 2}}\nä\n!!map {not closed\n!!map\n"
         "!!map {a: 2020-13-45}\n�\n"
     )
-    assert reports == [{"progress": 0.5, "n_iter": 1, "M": {"a": 2}}]
+    assert reports == [(0.5, 1, {"a": 2})]
 
 
 def test_parse_report():
-    assert parse_report("!!map {a: 1}\n") == {"a": 1}
-    assert parse_report(" !!map {a: 1}\n") is None
-    assert parse_report("!!map [a]\n") is None
+    assert parse_report("!!map {progress: 0.5, n_iter: 1, M: {a: 2}}\n") == (
+        0.5, 1, {"a": 2},
+    )  # fmt: skip
+    assert parse_report("!!map {progress: 1}\n") == (1, 0, {})
+    for line in (
+        " !!map {progress: 0.5}", "!!map [a]", "!!map {a: 1}", "!!map {progress: .nan}",
+        "!!map {progress: 2}", "!!map {progress: x}", "progress: 0.5",
+    ):  # fmt: skip
+        assert parse_report(line) is None
 
 
 @pytest.mark.parametrize(
@@ -83,7 +95,7 @@ def test_ignored_signals_are_left_alone(run):
 
 @pytest.mark.parametrize("signum", [signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1])
 def test_other_signals_end_it(run, signum):
-    code = "import time; print('!!map {a: 1}', flush=True); time.sleep(60)"
+    code = "import time; print('!!map {progress: 0}', flush=True); time.sleep(60)"
     assert run(code, lambda report: os.kill(os.getpid(), signum))[0] == 128 + signum
 
 
@@ -127,3 +139,39 @@ def test_error_in():
     assert error_in("") == ""
     group = "  + Exception Group Traceback (most recent call last):\n  | ExceptionGroup"
     assert error_in(f"a\n{group}") == group
+
+
+def test_warnings_in():
+    log = "INFO    x\nWARNING y\nERROR   z\nno WARNING\n" + "WARNING w\n" * 10
+    assert warnings_in(log, max_lines=3) == [
+        "WARNING y", "ERROR   z", "WARNING w", "... and 9 more warnings",
+    ]  # fmt: skip
+    assert warnings_in("INFO    x") == []
+
+
+def test_users_line(run, tmp_path):
+    """Not the line in the library, and not that of the error before."""
+    script = tmp_path / "model.py"
+    script.write_text(
+        "import json\n"
+        "def perform_step():\n"
+        "    try:\n"
+        "        1 / 0\n"
+        "    except ZeroDivisionError:\n"
+        "        json.loads('{')\n"
+        "perform_step()\n"
+    )
+    _, log, _ = run(f"import runpy; runpy.run_path({str(script)!r})")
+    lines = users_line(error_in(log)).splitlines()
+    assert lines[0].startswith("json.decoder.JSONDecodeError: Expecting property name")
+    assert lines[1:] == [f"  {script}:6, in perform_step", "    json.loads('{')"]
+
+
+def test_users_line_if_there_is_none():
+    assert users_line("Error: no traceback") is None
+    assert users_line("Traceback (most recent call last)\ncut off") is None
+    library = (
+        'Traceback (most recent call last):\n  File "<string>", line 1, in <module>\n'
+        "ValueError: x\n"
+    )
+    assert users_line(library) == "ValueError: x\n  <string>:1, in <module>"

@@ -57,8 +57,9 @@ def test_missing_file(tmp_path):
 
 
 def test_directory(tmp_path):
-    with pytest.raises(OSError, match=r"cannot be read \(Is a directory\): check"):
-        load_cfg_file(str(tmp_path), loader="yml")
+    for loader in ("yml", None):
+        with pytest.raises(OSError, match="is a directory, but has to be a conf"):
+            load_cfg_file(str(tmp_path), loader=loader)
 
 
 @pytest.mark.parametrize(

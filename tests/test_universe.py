@@ -1,4 +1,3 @@
-import json
 import os
 import sys
 import time
@@ -7,133 +6,7 @@ import pytest
 from paramspace import ParamSpace
 
 from utopya_backend import load_cfg_file, universe
-from utopya_backend.universe import (
-    ModelInfo,
-    find_model,
-    make_run_dir,
-    make_universe,
-    resolve_cfg,
-)
-
-
-@pytest.fixture
-def files(tmp_path):
-    """Writes files; returns the directory."""
-
-    def write(**contents):
-        for name, content in contents.items():
-            path = tmp_path / name.replace("__", "/").replace("_yml", ".yml")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
-        return tmp_path
-
-    return write
-
-
-INFO = "model_name: M\npaths: {executable: run_model.py}\n"
-
-
-@pytest.fixture
-def model(files):
-    """A model with default parameters."""
-    directory = files(
-        M__M_info_yml=INFO.replace("}", ", mv_model_cfg: mv.yml}"),
-        M__M_cfg_yml="a: 1\nnested: {b: 2, c: 3}",
-        M__mv_yml="parameter_space: {num_steps: 7, M: {a: 0, d: 4}}\nother: 1",
-    )
-    (directory / "M/run_model.py").touch()
-    return find_model(directory / "M")
-
-
-# .. find_model ...............................................................
-
-
-def test_find_model(model, tmp_path):
-    assert model == ModelInfo(
-        name="M",
-        executable=tmp_path / "M/run_model.py",
-        default_cfg=tmp_path / "M/M_cfg.yml",
-        mv_cfg=tmp_path / "M/mv.yml",
-    )
-    assert find_model(tmp_path / "M/M_info.yml") == model
-    assert model.args == [sys.executable, str(tmp_path / "M/run_model.py")]
-
-
-def test_relative_path_and_home(model, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert find_model("M") == model
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert find_model("~/M") == model
-
-
-def test_source_dir(files):
-    directory = files(
-        M__M_info_yml=(
-            "model_name: M\npaths: {executable: bin/model, source_dir: ..}\n"
-        ),
-        M_cfg_yml="a: 1",
-        M__bin__model="",
-    )
-    model = find_model(directory / "M")
-    assert model.default_cfg is not None
-    assert model.default_cfg.resolve() == directory / "M_cfg.yml"
-    assert model.args == [str(directory / "M/bin/model")]
-
-
-def test_without_default_parameters(files):
-    directory = files(M_info_yml=INFO.replace("}", ", source_dir: ~}"))
-    (directory / "run_model.py").touch()
-    assert find_model(directory).default_cfg is None
-
-
-@pytest.mark.parametrize(
-    ("contents", "error", "text"),
-    [
-        ({}, FileNotFoundError, "has no manifest of a model"),
-        ({"sub__M_info_yml": INFO}, FileNotFoundError, "There are models in: sub"),
-        ({"A_info_yml": INFO, "B_info_yml": INFO}, ValueError, "A_info.yml, B_info.y"),
-        ({"M_info_yml": INFO}, FileNotFoundError, "run_model.py, which the manifest"),
-        ({"M_info_yml": "a: 1"}, ValueError, "has no mapping 'paths'"),
-        ({"M_info_yml": "- 1"}, ValueError, "has no mapping 'paths'"),
-        ({"M_info_yml": "paths: {}"}, KeyError, "lacks the entry 'model_name'"),
-        (
-            {"M_info_yml": "model_name: M\npaths: {}"},
-            KeyError,
-            "lacks the entry 'executable'",
-        ),
-        (
-            {
-                "M_info_yml": INFO.replace("}", ", default_cfg: no.yml}"),
-                "run_model.py": "",
-            },
-            FileNotFoundError,
-            "no.yml, which the manifest",
-        ),
-        ({"M_info_yml": "a: ["}, ValueError, "Could not read"),
-    ],
-)
-def test_no_model(files, contents, error, text):
-    with pytest.raises(error) as raised:
-        find_model(files(**contents))
-    assert text in str(raised.value)
-
-
-@pytest.mark.parametrize("key", ["default_cfg", "mv_model_cfg", "executable"])
-def test_wrong_types(files, key):
-    info = json.dumps({"model_name": "M", "paths": {"executable": "x", key: 3}})
-    with pytest.raises(ValueError, match=f"'{key}' in the manifest .* but is 3"):
-        find_model(files(M_info_yml=info))
-
-
-def test_a_file_that_is_no_manifest(model, tmp_path):
-    with pytest.raises(ValueError, match=r"run_model\.py is no manifest of a model"):
-        find_model(tmp_path / "M/run_model.py")
-
-
-def test_no_such_path(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"There is no model at .*no"):
-        find_model(tmp_path / "no")
-
+from utopya_backend.universe import make_run_dir, make_universe, resolve_cfg
 
 # .. resolve_cfg ..............................................................
 
@@ -155,7 +28,7 @@ def test_defaults(model):
 def test_cfg_over_defaults(model, files, wrapped):
     text = "{seed: 3, log_levels: {model: debug}, M: {nested: {b: 20}, e: 5}, own: 1}"
     text = f"parameter_space: {text}\nperform_sweep: true" if wrapped else text
-    cfg = resolve_cfg(model, files(run_yml=text) / "run.yml", num_steps=9.0)
+    cfg = resolve_cfg(model, [files(run_yml=text) / "run.yml"], num_steps=9.0)
     assert cfg["M"] == {"a": 1, "d": 4, "nested": {"b": 20, "c": 3}, "e": 5}
     assert (cfg["seed"], cfg["own"], cfg["num_steps"]) == (3, 1, 9)
     assert cfg["log_levels"] == {"backend": "warning", "model": "debug"}
@@ -163,13 +36,13 @@ def test_cfg_over_defaults(model, files, wrapped):
 
 
 def test_keys_of_a_models_own(model, files):
-    cfg = resolve_cfg(model, files(run_yml="write_stop: 3") / "run.yml")
+    cfg = resolve_cfg(model, [files(run_yml="write_stop: 3") / "run.yml"])
     assert cfg["write_stop"] == 3
 
 
 @pytest.mark.parametrize("text", ["", "parameter_space:", "{}", "M:"])
 def test_empty_cfg(model, files, text):
-    assert resolve_cfg(model, files(run_yml=text) / "run.yml") == resolve_cfg(model)
+    assert resolve_cfg(model, [files(run_yml=text) / "run.yml"]) == resolve_cfg(model)
 
 
 @pytest.mark.parametrize("tag", ["", "!pspace"])
@@ -179,7 +52,7 @@ def test_default_of_a_sweep(model, files, tag):
         "  seed: !sweep {default: 5, range: [10]}\n"
         "  M: {nested: {b: !sweep {default: 20, values: [1, 2]}}}"
     )
-    cfg = resolve_cfg(model, files(run_yml=text) / "run.yml")
+    cfg = resolve_cfg(model, [files(run_yml=text) / "run.yml"])
     assert cfg["seed"] == 5
     assert cfg["M"] == {"a": 1, "d": 4, "nested": {"b": 20, "c": 3}}
 
@@ -207,12 +80,12 @@ def test_without_paramspace(model, monkeypatch):
 )
 def test_mistakes(model, files, text, error, expected):
     with pytest.raises(error, match=expected):
-        resolve_cfg(model, files(run_yml=text) / "run.yml")
+        resolve_cfg(model, [files(run_yml=text) / "run.yml"])
 
 
 def test_missing_cfg(model, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no configuration file .*run.yml"):
-        resolve_cfg(model, tmp_path / "run.yml")
+        resolve_cfg(model, [tmp_path / "run.yml"])
 
 
 # .. Directories ..............................................................

@@ -74,6 +74,10 @@ class MissingPackageError(UserError, ImportError):
     """A package is not installed that this needs."""
 
 
+class ModelImportError(UserError, ImportError):
+    """The class of a model cannot be imported."""
+
+
 class OutputNotADirectoryError(UserError, NotADirectoryError):
     """What should be the output directory is something else."""
 

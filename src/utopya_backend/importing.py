@@ -1,4 +1,4 @@
-"""Importing a package from its directory, whatever else has the same name."""
+"""Importing packages and files by their paths, whatever else has the same name."""
 
 import importlib
 import importlib.util
@@ -44,17 +44,49 @@ def import_from(mod_dir: str, name: str) -> ModuleType:
         return importlib.import_module(f"{alias}.{rest}") if rest else package
 
 
+def import_file(path: str) -> ModuleType:
+    """Imports a Python file, which need not be found by its name.
+
+    Args:
+        path: Its absolute path
+
+    Returns:
+        The module; the same one each time. While it is imported, the modules beside it
+        are found, as if it was run as a program.
+    """
+    stem = os.path.splitext(os.path.basename(path))[0]
+    name = f"{stem}_{zlib.crc32(path.encode()):08x}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # it ends with .py, which has a loader
+    with searching(os.path.dirname(path)):
+        return _load(spec)
+
+
+@contextmanager
+def searching(directory: str) -> Iterator[None]:
+    """Has modules be looked for in a directory, before all others.
+
+    Args:
+        directory: The directory
+    """
+    importlib.invalidate_caches()  # its files may have been written just now
+    sys.path.insert(0, directory)
+    try:
+        yield
+    finally:
+        sys.path.remove(directory)  # other changes stay
+
+
 def _is_from(module: ModuleType, directory: str) -> bool:
     paths = vars(module).get("__path__", ())
     return any(os.path.realpath(path) == directory for path in paths)
 
 
 def _import_by_name(name: str, mod_dir: str, root: str) -> ModuleType:
-    sys.path.insert(0, root)
-    try:
+    with searching(root):
         module = importlib.import_module(name)
-    finally:
-        sys.path.remove(root)  # the package may have made other changes
     if not _is_from(module, mod_dir):
         raise ImportError(f"'{name}' is the name of {module}")
     return module
@@ -73,12 +105,16 @@ def _import_by_path(name: str, directory: str) -> ModuleType:
         name, init, submodule_search_locations=[directory]
     )
     assert found is not None  # it ends with .py, which has a loader
-    assert found.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(found)
+    return _load(found)
+
+
+def _load(spec: ModuleSpec) -> ModuleType:
+    assert spec.loader is not None  # as it has one for Python files
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     try:
-        found.loader.exec_module(module)
+        spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[name]
+        del sys.modules[spec.name]
         raise
     return module
 

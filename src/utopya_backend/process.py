@@ -1,14 +1,17 @@
 """Running the executable of a model, as the frontend does."""
 
+import re
 import shlex
 import signal
 import subprocess
+import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from .display import Report
 from .errors import ExecutableError
 from .monitor import LINE_START
 
@@ -20,15 +23,16 @@ _PASSED_ON = (
     signal.SIGUSR1,  # a stop condition
 )
 
-Report = Mapping[str, Any]
-"""What a model reports: ``progress``, ``n_iter`` and, by its name, its entries"""
-
-
 _TRACEBACK = "Traceback (most recent call last)"
+_FRAME = re.compile(
+    r'^ +File "(?P<file>.*)", line (?P<line>\d+), in (?P<function>.*)'
+    r"(?:\n(?P<code>    .*))?",
+    re.MULTILINE,
+)
 
 
 def run_process(
-    args: Sequence[str], log_file: Path, on_report: Callable[[Report], None]
+    args: Sequence[str], log_file: Path, on_report: Callable[[Report], Any]
 ) -> int:
     """Runs a model's executable until it ends.
 
@@ -78,7 +82,8 @@ def parse_report(line: str) -> Report | None:
     """Reads a line of a model's output.
 
     Args:
-        line: The line
+        line: The line, e.g.
+            ``!!map {progress: 0.5, n_iter: 3, SIR: {mean: 0.25}}``
 
     Returns:
         The report; None if the line is something else
@@ -91,7 +96,13 @@ def parse_report(line: str) -> Report | None:
         report = yaml.load(line)
     except yaml.YAMLError:
         return None
-    return report if isinstance(report, Mapping) else None
+    if not isinstance(report, Mapping):
+        return None
+    progress, n_iter = report.get("progress"), report.get("n_iter")
+    if not isinstance(progress, (int, float)) or not 0 <= progress <= 1:
+        return None
+    entries = next((e for e in report.values() if isinstance(e, Mapping)), {})
+    return Report(progress, n_iter if isinstance(n_iter, int) else 0, entries)
 
 
 def error_in(log: str, max_lines: int = 100) -> str:
@@ -110,6 +121,46 @@ def error_in(log: str, max_lines: int = 100) -> str:
             if line.lstrip(" +").removeprefix("Exception Group ").startswith(start):
                 return "\n".join(lines[number:][-max_lines:])
     return "\n".join(lines[-20:])
+
+
+def warnings_in(log: str, max_lines: int = 10) -> list[str]:
+    """What a model has warned of, in the lines of its log.
+
+    Args:
+        log: The whole log
+        max_lines: How much to show at most
+    """
+    levels = ("WARNING", "ERROR", "CRITICAL")
+    lines = [line for line in log.splitlines() if line.startswith(levels)]
+    if len(lines) > max_lines:
+        lines[max_lines:] = [f"... and {len(lines) - max_lines} more warnings"]
+    return lines
+
+
+def users_line(error: str) -> str | None:
+    """The line of the user's own code at which an error has occurred.
+
+    Args:
+        error: The error, with its traceback
+
+    Returns:
+        The last one that belongs neither to this package nor to Python or an installed
+        one, or else the last one; with the message of the error in front. None if
+        there is no traceback.
+    """
+    _, start, traceback = error.rpartition(_TRACEBACK)
+    frames = list(_FRAME.finditer(traceback))
+    if not start or not frames:
+        return None
+    paths = sysconfig.get_paths()
+    not_users = ("<", str(Path(__file__).parent), paths["stdlib"], paths["purelib"])
+    own = [frame for frame in frames if not frame["file"].startswith(not_users)]
+    frame = own[-1] if own else frames[-1]
+    message = re.search(r"^\S.*", traceback[frames[-1].end() :], re.MULTILINE)
+    where = f"{frame['file']}:{frame['line']}, in {frame['function']}"
+    return "\n".join(
+        filter(None, [message and message[0], f"  {where}", frame["code"]])
+    )
 
 
 @contextmanager

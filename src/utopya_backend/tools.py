@@ -34,6 +34,11 @@ def load_cfg_file(fpath: str, *, loader: str | None = None) -> Any:
         OSError: If it cannot be read.
     """
     path = os.path.expanduser(fpath)
+    if os.path.isdir(path):
+        raise UnreadableFileError(
+            f"{path} is a directory, but has to be a configuration file: give the path "
+            "of a file in it."
+        )
     if loader is None:
         loader = os.path.splitext(path)[1].removeprefix(".")
     load = _LOADERS.get(loader.lower())

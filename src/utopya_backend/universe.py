@@ -1,9 +1,8 @@
-"""A model as the frontend knows it, and a single run of it: one universe.
+"""A single run of a model, one universe: its configuration and its directory.
 
-A model is described by a manifest, ``<name>_info.yml``. A run of it gets a
-directory in the frontend's layout, so that the frontend can evaluate it::
+The directory has the frontend's layout, so that the frontend can evaluate it::
 
-    <out>/<name>/<yymmdd-HHMMSS>/
+    <out>/<name>/<yymmdd-HHMMSS>[_<note>]/
         config/                 the resolved configuration, for the frontend
         data/uni0/config.yml    what the model reads
         data/uni0/data.h5       what it writes
@@ -16,17 +15,12 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import (
-    ConfigError,
-    MissingFileError,
-    MissingKeyError,
-    OutputDirectoryError,
-)
+from .errors import ConfigError, OutputDirectoryError
+from .finding import ModelInfo
 from .model.config import (
     DEFAULTS,
     ROOT_KEYS,
@@ -48,78 +42,11 @@ TIME_FORMAT = "%y%m%d-%H%M%S"
 """How the start of a run is written in the name of its directory"""
 
 
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a manifest says about a model.
-
-    Attributes:
-        name: The name of the model
-        executable: What is called with the path of a universe's configuration
-        default_cfg: The file with the default values of its parameters
-        mv_cfg: A file with other defaults, below its key ``parameter_space``
-    """
-
-    name: str
-    executable: Path
-    default_cfg: Path | None = None
-    mv_cfg: Path | None = None
-
-    @property
-    def args(self) -> list[str]:
-        """How to call the executable: Python files, with this interpreter."""
-        prefix = [sys.executable] if self.executable.suffix == ".py" else []
-        return [*prefix, str(self.executable)]
-
-
-def find_model(path: str | os.PathLike[str]) -> ModelInfo:
-    """Finds a model.
-
-    Args:
-        path: Its manifest, ``<name>_info.yml``, or the directory with it
-
-    Raises:
-        FileNotFoundError: If there is no manifest, or no executable
-        ValueError: If the manifest is not what it has to be
-        KeyError: If it lacks a mandatory entry
-    """
-    manifest = _find_manifest(Path(path).expanduser())
-    info = load_cfg_file(str(manifest), loader="yaml")
-    paths = info.get("paths") if isinstance(info, Mapping) else None
-    if not isinstance(paths, Mapping):
-        raise ConfigError(
-            f"{manifest} is no manifest of a model: it has no mapping 'paths'. Write "
-            "in it e.g. model_name: SIR, and paths: {executable: run_model.py}"
-        )
-    paths = {key: path for key, path in paths.items() if path is not None}
-    for key, section in (("model_name", info), ("executable", paths)):
-        if key not in section:
-            raise MissingKeyError(f"The manifest {manifest} lacks the entry '{key}'.")
-    for key, entry in {**paths, "model_name": info["model_name"]}.items():
-        if not isinstance(entry, str):
-            raise ConfigError(
-                f"'{key}' in the manifest {manifest} has to be a string, but is "
-                f"{entry!r}."
-            )
-    name = info["model_name"]
-    here = manifest.absolute().parent
-    source_dir = here / paths.get("source_dir", ".")
-    default_cfg = source_dir / paths.get("default_cfg", f"{name}_cfg.yml")
-    mv_cfg = here / paths["mv_model_cfg"] if "mv_model_cfg" in paths else None
-    executable = here / paths["executable"]
-    for file in (executable, mv_cfg, default_cfg if "default_cfg" in paths else None):
-        if file is not None and not file.exists():
-            raise MissingFileError(
-                f"{file}, which the manifest {manifest} names, does not exist: create "
-                "it, or correct the entry."
-            )
-    return ModelInfo(
-        name, executable, default_cfg if default_cfg.exists() else None, mv_cfg
-    )
-
-
 def resolve_cfg(
     model: ModelInfo,
-    cfg_file: str | os.PathLike[str] | None = None,
+    cfg_files: Iterable[str | os.PathLike[str]] = (),
+    *,
+    settings: Mapping[str, Any] | None = None,
     **updates: Any,
 ) -> dict[str, Any]:
     """Puts together the configuration of a universe.
@@ -128,10 +55,11 @@ def resolve_cfg(
 
     Args:
         model: The model
-        cfg_file: A file that overrides the defaults: either a run
-            configuration of the frontend, of which the ``parameter_space`` is
-            taken, or what would stand there.
-        **updates: Entries of the root level that override both
+        cfg_files: Files that override the defaults, and each the ones before it:
+            either a run configuration of the frontend, of which the
+            ``parameter_space`` is taken, or what would stand there.
+        settings: Overrides them, too: what would stand in such a file
+        **updates: Entries of the root level that override all of that
 
     Returns:
         The configuration, without the paths of the output
@@ -144,8 +72,10 @@ def resolve_cfg(
         _update(cfg, _load_parameter_space(model.mv_cfg, model))
     if model.default_cfg is not None:
         _update(cfg, {model.name: _load_mapping(model.default_cfg)})
-    if cfg_file is not None:
+    for cfg_file in cfg_files:
         _update(cfg, _load_parameter_space(Path(cfg_file), model))
+    _check_root_keys(settings or {}, "what is set", model)
+    _update(cfg, settings or {})
     _update(cfg, {**updates, "root_model_name": model.name})
     cfg.setdefault(model.name, {})
     cfg = _defaults_of_sweeps(cfg)
@@ -157,24 +87,34 @@ def resolve_cfg(
     return cfg
 
 
-def make_run_dir(out: str | os.PathLike[str], name: str) -> Path:
+def make_run_dir(
+    out: str | os.PathLike[str], name: str, *, note: str | None = None
+) -> Path:
     """Makes a new directory for a run, in the frontend's layout.
 
     Args:
         out: Where all output goes
         name: The name of the model
+        note: What is added to the name of the directory
 
     Returns:
-        Its absolute path, ``<out>/<name>/<yymmdd-HHMMSS>``; where that exists,
-        as another run began in the same second, with a number behind it.
+        Its absolute path, ``<out>/<name>/<yymmdd-HHMMSS>[_<note>]``; where that
+        exists, as another run began in the same second, with a number behind it.
 
     Raises:
+        ValueError: If the note cannot be part of a name
         OSError: If it cannot be made
     """
+    if note is not None and (not note or "/" in note or not note.isprintable()):
+        raise ConfigError(
+            f"A note becomes part of the name of a directory, which {note!r} cannot: "
+            "give a word without slashes, e.g. low-density."
+        )
     parent = Path(out).expanduser().absolute() / name
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        run_dir = _make_first_free(parent, time.strftime(TIME_FORMAT))
+        name_of_run = time.strftime(TIME_FORMAT) + (f"_{note}" if note else "")
+        run_dir = _make_first_free(parent, name_of_run)
         for directory in ("config", "data", "eval"):
             (run_dir / directory).mkdir()
     except OSError as error:
@@ -224,37 +164,6 @@ def _write_yaml(path: Path, content: Mapping[str, Any], *, tag: str = "") -> Non
         yaml.dump(content, file)
 
 
-# .. Manifests ................................................................
-
-
-def _find_manifest(path: Path) -> Path:
-    if path.is_file():
-        if path.suffix not in (".yml", ".yaml"):
-            raise ConfigError(
-                f"{path} is no manifest of a model: give the path of its "
-                "<name>_info.yml, or of the directory with it."
-            )
-        return path
-    if not path.is_dir():
-        raise MissingFileError(
-            f"There is no model at {path}: give the directory of a model, or its "
-            f"manifest, <name>_info.yml (the current directory is {Path.cwd()})."
-        )
-    manifests = sorted(path.glob("*_info.yml"))
-    if len(manifests) > 1:
-        raise ConfigError(
-            f"{path} has several manifests: give the path of one of them, "
-            f"{', '.join(manifest.name for manifest in manifests)}."
-        )
-    if not manifests:
-        models = sorted({info.parent.name for info in path.glob("*/*_info.yml")})
-        hint = f" There are models in: {', '.join(models)}." if models else ""
-        raise MissingFileError(
-            f"{path} has no manifest of a model, <name>_info.yml.{hint}"
-        )
-    return manifests[0]
-
-
 # .. Configurations ...........................................................
 
 
@@ -279,11 +188,11 @@ def _load_parameter_space(path: Path, model: ModelInfo) -> dict[str, Any]:
         if not isinstance(content, Mapping):
             raise ConfigError(f"parameter_space in {path} has to be a mapping.")
         content = dict(content)
-    _check_root_keys(content, path, model)
+    _check_root_keys(content, str(path), model)
     return content
 
 
-def _check_root_keys(cfg: Mapping[str, Any], path: Path, model: ModelInfo) -> None:
+def _check_root_keys(cfg: Mapping[str, Any], path: str, model: ModelInfo) -> None:
     """Refuses what probably is a mistake: other root keys are a model's own."""
     known = [*ROOT_KEYS, model.name]
     parameters = _load_mapping(model.default_cfg) if model.default_cfg else {}

@@ -11,8 +11,8 @@ import h5py
 import pytest
 from click.testing import CliRunner
 
+from utopya_backend import load_cfg_file
 from utopya_backend.cli import main
-from utopya_backend.cli.run import _format_entries
 
 MODEL = """
 import os, signal, sys
@@ -198,7 +198,7 @@ def test_executable_that_is_no_python_file(model):
 def test_help_and_version():
     for args, text in (
         (["--help"], "Run a model once."),
-        (["--help"], "recover  Complete the last commit of an output file."),
+        (["--help"], "Complete the last commit of an output file."),
         (["run", "-h"], "\n    num_steps: 100\n    SIR:\n      infection_rate: 0.3\n"),
         (["--version"], "utopya-backend, version 0."),
     ):
@@ -245,6 +245,125 @@ def test_ctrl_c(model):
     assert "/M/x" in process.stdout
 
 
-def test_format_entries():
-    entries = {"a": 1 / 3, "b": 7, "c": "x", "d": [1], "e": {"f": 1}}
-    assert _format_entries(entries) == "a=0.3333, b=7, c=x"
+# .. Options ..................................................................
+
+
+def config_of(result):
+    return load_cfg_file(str(Path(data_path(result)).with_name("config.yml")))
+
+
+def test_several_configurations(model):
+    Path("a.yml").write_text("num_steps: 5\nseed: 1\nM: {size: 5, what: a}")
+    Path("b.yml").write_text("seed: 2\nM: {what: b}")
+    options = ("--set", "seed=3", "--set", "M.what=[c, 1]", "--set", "own.key=x")
+    cfg = config_of(run("M", "a.yml", "b.yml", *options, "--steps", "4"))
+    assert cfg["num_steps"] == 4
+    assert cfg["seed"] == 3
+    assert cfg["M"] == {"size": 5, "what": ["c", 1]}
+    assert cfg["own"] == {"key": "x"}
+    assert config_of(run("M", "a.yml", "b.yml"))["M"] == {"size": 5, "what": "b"}
+
+
+def test_when_to_write(model):
+    result = run("M", "--steps", "10", "--write-start", "4", "--write-every", "3")
+    assert "3 × 2" in result.stdout
+
+
+def test_random_seed(model):
+    seeds = {config_of(run("M", "--seed", "random"))["seed"] for _ in range(2)}
+    assert len(seeds) == 2
+    assert all(isinstance(seed, int) for seed in seeds)
+
+
+def test_note(model):
+    assert re.search(
+        r"out/M/\d{6}-\d{6}_dense/data", data_path(run("M", "--note", "dense"))
+    )
+    for note in ("a/b", "", "a\nb"):
+        assert "A note becomes part" in run("M", "--note", note, code=2).stderr
+
+
+def test_log_level(model):
+    def log(*args):
+        return Path(data_path(run("M", *args))).with_name("out.log").read_text()
+
+    assert "Commencing model run" not in log("--log-level", "error")
+    assert "Commencing model run" in log()
+
+
+@pytest.mark.parametrize("option", ["--quiet", "-q"])
+def test_quiet(model, option):
+    assert run("M", option).output == ""
+    Path("cfg.yml").write_text("M: {what: raise}")
+    assert "ZeroDivisionError" in run("M", "cfg.yml", option, code=1).stderr
+
+
+def test_no_progress_on_a_terminal(model):
+    terminal, its_end = pty.openpty()
+    args = [sys.executable, "-m", "utopya_backend", "run", "M", "--no-progress"]
+    process = subprocess.run(args, stdout=subprocess.PIPE, stderr=its_end, check=True)
+    os.close(its_end)
+    with pytest.raises(OSError, match="Input/output"):  # there is nothing to read
+        os.read(terminal, 100)
+    os.close(terminal)
+    assert b"M finished" in process.stdout
+
+
+def test_dry_run(model):
+    Path("cfg.yml").write_text("num_steps: 5\nM: {size: 5}")
+    result = run("M", "cfg.yml", "--set", "M.what=x", "--seed", "7", "--dry-run")
+    Path("again.yml").write_text(result.stdout)
+    assert load_cfg_file("again.yml") == {
+        "root_model_name": "M", "seed": 7, "num_steps": 5, "write_start": 0,
+        "write_every": 1, "monitor_emit_interval": 2.0,
+        "log_levels": {"backend": "warning", "model": "info"},
+        "M": {"size": 5, "what": "x"},
+    }  # fmt: skip
+    assert not Path("out").exists()
+
+
+def test_warnings_are_shown(model):
+    result = run("M", "--write-start", "10")
+    assert result.stderr.startswith("WARNING No data will be written: write_start is")
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["--set", "x"], "'x' is not of the form KEY=VALUE"),
+        (["--set", "=1"], "'=1' is not of the form"),
+        (["--set", "M..x=1"], "is not of the form"),
+        (["--set", "M.x=[1"], "'[1' is no value in YAML"),
+        (["--set", "M=1", "--set", "M.x=1"], "M was set to 1 before, so that M.x"),
+        (["--set", "size=1"], "'size' in what is set is a parameter of M"),
+        (["--set", "num_setps=1"], "There is no key 'num_setps' in a configuration"),
+        (["--seed", "x"], "'x' is not a valid integer"),
+        (["--seed", "-1"], "-1 is not in the range x>=0"),
+        (["--write-every", "0"], "0 is not in the range x>=1"),
+        (["--log-level", "loud"], "'loud' is not one of"),
+        (["no.yml"], "There is no configuration file no.yml"),
+        (["M"], "M is a directory, but has to be a configuration file"),
+    ],
+)
+def test_mistakes_in_options(model, args, expected):
+    assert expected in run("M", *args, code=2).stderr
+    assert not Path("out").exists()
+
+
+def test_class(model):
+    """As in a file of one's own, without a manifest."""
+    Path("own.py").write_text(MODEL)
+    Path("M_cfg.yml").write_text("size: 4")
+    for name in ("own.py", "own.py:M", "own:M"):
+        result = run(name, "--steps", "5")
+        assert "6 × 4" in result.stdout
+    with h5py.File(data_path(result)) as file:
+        assert file.attrs["model"].endswith("M")
+
+
+def test_users_line_comes_first(model):
+    Path("cfg.yml").write_text("M: {what: raise}")
+    lines = run("M", "cfg.yml", code=1).stderr.splitlines()
+    assert lines[2] == "ZeroDivisionError: division by zero"
+    assert re.search(r"M/run_model\.py:\d+, in perform_step", lines[3])
+    assert lines[4].strip() == "1 / 0"

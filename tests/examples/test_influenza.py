@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from utopya_backend import import_package_from_dir
+from utopya_backend.finding import find_model
 from utopya_backend.universe import (
-    find_model,
     make_run_dir,
     make_universe,
     resolve_cfg,

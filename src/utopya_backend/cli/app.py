@@ -1,16 +1,17 @@
 """The group of commands, and how they report a user's mistake."""
 
+import importlib
 import sys
 from typing import Any
 
 import click
 
 from .. import __version__
-from ..errors import EXIT_CODE, UserError
-from .info import info
-from .recover import recover
-from .run import run
-from .show import show
+from ..errors import EXIT_CODE, UserError, suggest
+
+# Each in the module of its name, which is imported when it is called: most need
+# packages that the others do not.
+_COMMANDS = ("run", "show", "recover", "completion", "info")
 
 
 class _Commands(click.Group):
@@ -23,14 +24,26 @@ class _Commands(click.Group):
             click.echo(f"Error: {error}", err=True)
             sys.exit(EXIT_CODE)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f".{cmd_name}", __package__)
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            ctx.fail(
+                f"There is no command '{args[0]}'.{suggest(args[0], _COMMANDS)} There "
+                f"are: {', '.join(_COMMANDS)}."
+            )
+        return super().resolve_command(ctx, args)
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="utopya-backend")
 def main() -> None:
     """Run simulation models that are built with utopya-backend."""
-
-
-main.add_command(run)
-main.add_command(recover)
-main.add_command(show)
-main.add_command(info)

@@ -1,33 +1,79 @@
 """``utopya-backend run``: runs a model once."""
 
 import os
+import secrets
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
-from ..errors import EXIT_CODE
+from .. import yaml
+from ..display import Bar, Display, LogLines, Nothing, Report
+from ..errors import EXIT_CODE, ConfigError
+from ..finding import find_model
 from ..io.summary import format_size, summarize
-from ..process import Report, error_in, run_process
+from ..logging import LOG_LEVELS
+from ..process import error_in, run_process, users_line, warnings_in
 from ..tools import format_time
-from ..universe import find_model, make_run_dir, make_universe, resolve_cfg
+from ..universe import make_run_dir, make_universe, resolve_cfg
 
 _SIGNAL_NAMES = {signum.value: signum.name for signum in signal.Signals}
 
 
+class _Seed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
+    """A seed; ``random`` stands for one from the system."""
+
+    name = "INTEGER|random"
+
+    def convert(self, value: Any, *args: Any) -> int:
+        if value == "random":
+            return secrets.randbits(32)
+        return int(click.IntRange(min=0).convert(value, *args))
+
+
+class _Setting(click.ParamType):  # type: ignore[type-arg]  # likewise
+    """An entry of the configuration, ``a.b=1``, with a value in YAML."""
+
+    name = "KEY=VALUE"
+
+    def convert(self, value: str, *args: Any) -> tuple[list[str], Any]:
+        key, equals, text = value.partition("=")
+        if not equals or not all(key.split(".")):
+            self.fail(
+                f"'{value}' is not of the form KEY=VALUE, e.g. num_steps=100 or "
+                "SIR.infection_rate=0.3",
+                *args,
+            )
+        try:
+            return key.split("."), yaml.load(text)
+        except yaml.YAMLError as error:
+            self.fail(f"'{text}' is no value in YAML: {error}", *args)
+
+
 @click.command()
 @click.argument("model", type=click.Path())
-@click.argument("cfg", type=click.Path(), required=False)
+@click.argument("cfg", type=click.Path(), nargs=-1)
+@click.option(
+    "--set", "settings", type=_Setting(), multiple=True,
+    help="Set an entry of the configuration, e.g. SIR.infection_rate=0.3; the value "
+    "is YAML. May be given several times.",
+)  # fmt: skip
 @click.option(
     "--steps", type=click.IntRange(min=0), help="Number of steps; without any, 3."
 )
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of the random numbers.")
+@click.option(
+    "--seed", type=_Seed(),
+    help="Seed of the random numbers, or `random`: one from the system. [default: 42]",
+)  # fmt: skip
+@click.option(
+    "--write-every", type=click.IntRange(min=1), help="How many steps between writes."
+)
+@click.option(
+    "--write-start", type=click.IntRange(min=0), help="The time of the first write."
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False),
@@ -35,13 +81,36 @@ _SIGNAL_NAMES = {signum.value: signum.name for signum in signal.Signals}
     show_default=True,
     help="Directory for the output.",
 )
+@click.option("--note", help="A word for the name of the run's directory.")
+@click.option(
+    "--log-level",
+    type=click.Choice(list(LOG_LEVELS), case_sensitive=False),
+    help="What the model logs.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+@click.option("--no-progress", is_flag=True, help="Show no progress.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the configuration, and run nothing."
+)
 def run(
-    model: str, cfg: str | None, steps: int | None, seed: int | None, out: str
+    model: str,
+    cfg: tuple[str, ...],
+    settings: tuple[tuple[list[str], Any], ...],
+    out: str,
+    note: str | None,
+    quiet: bool,
+    no_progress: bool,
+    dry_run: bool,
+    **options: Any,
 ) -> None:
     """Run a model once.
 
-    MODEL is the directory of a model, or its manifest, <name>_info.yml. CFG is
-    a YAML file with what is to differ from the model's defaults, for example
+    MODEL is the directory of a model, or its manifest <name>_info.yml; a Python
+    file with its class (model.py, or model.py:SIR if there are several); or a class
+    that can be imported (package.module:SIR).
+
+    Each CFG is a YAML file with what is to differ from the model's defaults; later
+    ones override earlier ones. For example
 
     \b
       num_steps: 100
@@ -51,39 +120,109 @@ def run(
     The data goes to OUT/<name>/<time>/data/uni0/data.h5, and what the model
     prints and logs to out.log beside it.
     """  # noqa: D301  # the \b is for click: it keeps the line breaks below it
-    options = {"num_steps": steps, "seed": seed}
     info = find_model(model)
     config = resolve_cfg(
-        info, cfg, **{key: value for key, value in options.items() if value is not None}
+        info, cfg, settings=_nested(settings), **_root_entries(**options)
     )
-    cfg_file = make_universe(make_run_dir(out, info.name), config)
+    if dry_run:
+        yaml.dump(config, sys.stdout)
+        return
+    cfg_file = make_universe(make_run_dir(out, info.name, note=note), config)
     log_file = cfg_file.with_name("out.log")
+    display = _Latest(_display(info.name, shown=not (quiet or no_progress)))
 
     start = time.monotonic()
-    with _progress_bar(info.name) as bar:
-        exit_code = run_process([*info.args, str(cfg_file)], log_file, bar.update)
+    try:
+        exit_code = run_process([*info.args, str(cfg_file)], log_file, display.show)
+    finally:
+        display.close()
     duration = format_time(time.monotonic() - start, ms_precision=2)
 
-    exit_code = _show_end(f"{info.name} {{}} {bar.when(duration)}", exit_code, log_file)
-    _show_data(cfg_file.with_name("data.h5"))
-    click.echo(f"Log:   {_short(log_file)}")
+    sentence = f"{info.name} {{}} after {duration}{display.iterations}"
+    exit_code = _show_end(sentence, exit_code, log_file, quiet=quiet)
+    if not quiet:
+        _show_data(cfg_file.with_name("data.h5"))
+        click.echo(f"Log:   {_short(log_file)}")
     sys.exit(exit_code)
 
 
-def _show_end(sentence: str, exit_code: int, log_file: Path) -> int:
+# .. The configuration ........................................................
+
+
+def _root_entries(
+    *, steps: int | None, log_level: str | None, **others: int | None
+) -> dict[str, Any]:
+    """The entries of the root level for what was given as options."""
+    given = {"num_steps": steps, **others}
+    entries: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
+    if log_level is not None:
+        entries["log_levels"] = {"model": log_level}
+    return entries
+
+
+def _nested(settings: tuple[tuple[list[str], Any], ...]) -> dict[str, Any]:
+    """Settings, as they would stand in a file."""
+    result: dict[str, Any] = {}
+    for (*path, last), value in settings:
+        section = result
+        for number, key in enumerate(path):
+            section = section.setdefault(key, {})
+            if not isinstance(section, dict):
+                raise ConfigError(
+                    f"{'.'.join(path[: number + 1])} was set to {section!r} before, so "
+                    f"that {'.'.join([*path, last])} cannot be set."
+                )
+        section[last] = value
+    return result
+
+
+# .. What is shown ............................................................
+
+
+class _Latest:
+    """A display that remembers the number of iterations."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self.iterations = ""
+
+    def show(self, report: Report) -> None:
+        if report.n_iter:
+            self.iterations = f", {report.n_iter} iterations"
+        self._display.show(report)
+
+    def close(self) -> None:
+        self._display.close()
+
+
+def _display(name: str, *, shown: bool) -> Display:
+    if not shown or sys.stderr is None:
+        return Nothing()
+    if sys.stderr.isatty():
+        return Bar(name)
+    return LogLines(name, lambda line: click.echo(line, err=True))
+
+
+def _show_end(sentence: str, exit_code: int, log_file: Path, *, quiet: bool) -> int:
     """Says how the model ended; returns the exit code of this command."""
+    log = log_file.read_text(encoding="utf-8")
     if exit_code == 0:
-        click.echo(sentence.format("finished") + ".")
+        for warning in warnings_in(log):
+            click.echo(warning, err=True)
+        if not quiet:
+            click.echo(sentence.format("finished") + ".")
         return 0
     if exit_code - 128 in _SIGNAL_NAMES:
         name = _SIGNAL_NAMES[exit_code - 128]
         click.echo(sentence.format(f"was stopped by {name}") + ".", err=True)
         return exit_code
-    error = error_in(log_file.read_text(encoding="utf-8"))
+    error = error_in(log)
     is_users = exit_code == EXIT_CODE and error.startswith("Error: ")
     if not is_users:
         headline = sentence.format(f"failed with exit code {exit_code}")
         click.echo(f"{headline}:\n", err=True)
+        if line := users_line(error):
+            click.echo(f"{line}\n", err=True)
     click.echo(f"{error}\n", err=True)
     return EXIT_CODE if is_users else 1
 
@@ -103,51 +242,3 @@ def _short(path: Path) -> str:
     """The path as one would type it here."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
-
-
-class _Bar(tqdm):  # type: ignore[misc]  # tqdm has no type information
-    monitor_interval = 0  # no thread that watches over it: each report refreshes it
-
-
-class _ProgressBar:
-    """A progress bar that shows what the model reports."""
-
-    def __init__(self, bar: Any, name: str) -> None:
-        self._bar = bar
-        self._name = name
-        self._last: Report = {}
-
-    def update(self, report: Report) -> None:
-        self._last = report
-        self._bar.n = report.get("progress", 0)
-        entries = report.get(self._name)
-        if isinstance(entries, Mapping):
-            self._bar.set_postfix_str(_format_entries(entries), refresh=False)
-        self._bar.refresh()
-
-    def when(self, duration: str) -> str:
-        """When the model ended, as far as it has told."""
-        number = self._last.get("n_iter")
-        return f"after {duration}" + (f", {number} iterations" if number else "")
-
-
-def _format_entries(entries: Mapping[Any, Any]) -> str:
-    return ", ".join(
-        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
-        for key, value in entries.items()
-        if not isinstance(value, (Mapping, list))
-    )
-
-
-@contextmanager
-def _progress_bar(name: str) -> Iterator[_ProgressBar]:
-    bar = _Bar(
-        total=1,
-        desc=name,
-        bar_format="{desc} {percentage:3.0f}%|{bar:30}| {elapsed}<{remaining}{postfix}",
-        # Shown on a terminal only; there may be no standard error at all.
-        disable=None if sys.stderr is not None else True,
-        file=sys.stderr,
-    )
-    with bar:
-        yield _ProgressBar(bar, name)

@@ -4,7 +4,8 @@ It stands in the attributes of the file's root group:
 
 ====================  ================================================================
 ``status``            ``running``; after that ``finished``, ``stopped: SIGUSR1`` (or
-                      another signal), or ``failed: <the error>``. It stays
+                      another signal; ``stopped: closed`` if the model was closed in
+                      the middle of a run), or ``failed: <the error>``. It stays
                       ``running`` if the process was killed.
 ``model``             the class of the model, with its module
 ``source_commit``     the git commit of the source of the model, if it has one; with
@@ -24,11 +25,39 @@ import inspect
 import io
 import os
 import platform
+import signal
 from collections.abc import Mapping
 from typing import Any
 
 import h5py
 import numpy as np
+
+_MAX_LENGTH = 1000  # of an error message
+
+
+def describe_exit(exit_code: int) -> str:
+    """The status of a run that ended with an exit code of its own.
+
+    Args:
+        exit_code: 0, or 128 + signum
+    """
+    if exit_code == 0:
+        return "finished"
+    try:
+        return f"stopped: {signal.Signals(exit_code - 128).name}"
+    except ValueError:
+        return f"stopped: signal {exit_code - 128}"
+
+
+def describe_failure(error: BaseException) -> str:
+    """The status of a run that was ended by an exception.
+
+    Args:
+        error: The exception
+    """
+    message = f"failed: {type(error).__name__}: {error}"[:_MAX_LENGTH]
+    # HDF5 stores no NUL, and UTF-8 no half of a surrogate pair.
+    return message.replace("\0", "\\0").encode(errors="backslashreplace").decode()
 
 
 def write_start(file: h5py.File, *, model: type, cfg: Mapping[str, Any]) -> None:

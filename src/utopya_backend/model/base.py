@@ -13,17 +13,19 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
 import h5py
 
 from ..closing import close_at_exit
+from ..display import Display, Nothing, Report, display_of
 from ..errors import UserError, hide_traceback_of_user_errors
 from ..io.output import COMMIT_INTERVAL, OutputFile
-from ..io.provenance import write_end, write_start
+from ..io.provenance import describe_exit, describe_failure, write_end, write_start
 from ..logging import backend_logger
-from ..monitor import Progress, format_line
+from ..monitor import Progress
 from ..signal import (
     SIGNAL_INFO,
     SignalInfo,
@@ -50,9 +52,6 @@ from .hooks import (
     only_debugs,
 )
 from .parts import ModelParts
-
-_MAX_STATUS = 1000
-"""How much of an error message the output file keeps"""
 
 
 class BaseModel(ModelParts):
@@ -110,6 +109,9 @@ class BaseModel(ModelParts):
         self._monitor_emit_interval = 0.0
         self._last_emit = -math.inf
         self.__progress = Progress(self._log)
+        self.__display: Display = Nothing()
+        self.__is_running = False
+        self.__observation = ExitStack()
         self.__next_flush = -math.inf
         self._n_iterations = 0
         close_at_exit(self)
@@ -140,6 +142,7 @@ class BaseModel(ModelParts):
         self._check_before_setup()
         self._setup_loggers(self._log)
         self.__progress = Progress(self._log)
+        self.__display = display_of(self.name)
         self.log.info("Setting up model '%s' ...", self.name)
         self.log.info("  Class:  %s", type(self).__qualname__)
         for typo in likely_typos(self.root_cfg):
@@ -172,6 +175,9 @@ class BaseModel(ModelParts):
             return
         self.__closed = True
         try:
+            if self.__is_running:
+                self.__end_run()
+                self.__note_end("stopped: closed")
             self._close_output_file()
         finally:
             if self.__handlers_attached:
@@ -188,14 +194,10 @@ class BaseModel(ModelParts):
 
     def __close_after(self, error: BaseException) -> None:
         """Closes the model, without hiding the error that is the reason."""
-        message = f"failed: {type(error).__name__}: {error}"[:_MAX_STATUS]
-        # HDF5 stores no NUL, and UTF-8 no half of a surrogate pair.
-        message = (
-            message.replace("\0", "\\0").encode(errors="backslashreplace").decode()
-        )
         try:
             try:
-                self.__note_end(message)
+                self.__end_run()
+                self.__note_end(describe_failure(error))
             finally:
                 self.close()
         except Exception:
@@ -210,7 +212,10 @@ class BaseModel(ModelParts):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is not None and self.__is_running:
+            self.__close_after(error)
+        else:
+            self.close()
 
     def __del__(self) -> None:
         # While the interpreter shuts down, the modules this needs may be gone;
@@ -261,27 +266,78 @@ class BaseModel(ModelParts):
             raise RuntimeError(
                 f"The model '{self.name}' is closed and cannot run: make a new one."
             )
-        try:
-            try:
-                with observing_signals():
-                    exit_code = self.__run()
-            finally:
-                self._may_run_ahead = False
-            self.__note_end("finished" if exit_code == 0 else _stopped_by(exit_code))
-            self.__commit()
-        except BaseException as error:
-            self.__close_after(error)
-            raise
+        exit_code = self.__go_on()
+        assert exit_code is not None  # it goes on until there is one
         if exit_code and self.USE_SYS_EXIT:
             self.log.info("Now exiting (code: %d) ...", exit_code)
             sys.exit(exit_code)
         return exit_code
 
-    def __run(self) -> int:
-        self._pre_run()
-        self._invoke_prolog()
-        self.log.info("Commencing model run ...")
+    def step(self) -> None:
+        """Performs one iteration, as :py:meth:`run` does, in a loop of one's own.
 
+        The first one begins the run, with the prolog; the last one ends it, with the
+        epilog::
+
+            while model.should_iterate():
+                model.step()
+                ...  # look at the model, draw it, change it
+
+        Raises:
+            RuntimeError: If there is nothing left to iterate, or the model is closed
+            KeyboardInterrupt: After a SIGINT, e.g. by Ctrl-C: the epilog was called
+            SystemExit: After another handled signal, likewise
+        """
+        if not self.should_iterate():
+            raise RuntimeError(
+                f"The model '{self.name}' has nothing left to iterate, after "
+                f"{self.n_iterations} iterations: ask model.should_iterate() before."
+            )
+        exit_code = self.__go_on(single=True)
+        if exit_code == 128 + signal.SIGINT:
+            raise KeyboardInterrupt
+        if exit_code:
+            sys.exit(exit_code)
+
+    def __go_on(self, *, single: bool = False) -> int | None:
+        """Begins or continues a run.
+
+        Args:
+            single: Whether to do one iteration only
+
+        Returns:
+            The exit code, None if there is something left to do
+        """
+        if self.__closed:
+            raise RuntimeError(
+                f"The model '{self.name}' is closed and cannot run: make a new one."
+            )
+        try:
+            if not self.__is_running:
+                self.__is_running = True
+                self.__observation.enter_context(observing_signals())
+                self._pre_run()
+                self._invoke_prolog()
+                self.log.info("Commencing model run ...")
+            exit_code = self.__iterate(single=single)
+            if exit_code is not None:
+                self.__end_run()
+                self.__note_end(describe_exit(exit_code))
+                self.__commit()
+        except BaseException as error:
+            self.__close_after(error)
+            raise
+        finally:
+            self._may_run_ahead = False
+        return exit_code
+
+    def __end_run(self) -> None:
+        self.__is_running = False
+        self.__observation.close()
+        self.__display.close()
+
+    def __iterate(self, *, single: bool) -> int | None:
+        """The loop of a run; see there."""
         # What cannot change during the run is looked up before the loop.
         should_iterate = self.should_iterate
         pre_iterate = self.__hook("_pre_iterate")
@@ -296,7 +352,8 @@ class BaseModel(ModelParts):
         check_signals = self._check_signals
         post_iterate = self.__hook("_post_iterate")
         may_run_ahead = (
-            show_iteration_info is None
+            not single
+            and show_iteration_info is None
             and self._monitor_emit_interval > 0
             and are_ours(self, METHODS_BETWEEN_ITERATIONS)
         )
@@ -319,6 +376,8 @@ class BaseModel(ModelParts):
                 return exit_code
             if post_iterate:
                 post_iterate()
+            if single and should_iterate():
+                return None
 
         self._invoke_epilog(finished_run=True)
         self.trigger_monitor(force=True)
@@ -372,14 +431,10 @@ class BaseModel(ModelParts):
 
     def _emit_monitor(self) -> None:
         """Prints the monitoring information for the frontend."""
-        line = format_line(
-            self._monitor_info,
-            progress=self.__progress.update(self.compute_progress()),
-            n_iter=self.n_iterations,
-            name=self.name,
-        )
+        progress = self.__progress.update(self.compute_progress())
+        report = Report(progress, self.n_iterations, self._monitor_info)
         try:
-            print(line, flush=True)
+            self.__display.show(report)
         except BrokenPipeError:
             stop_without_reader(self._signal_info)
 
@@ -438,10 +493,3 @@ class BaseModel(ModelParts):
         elif isinstance(self._h5file, h5py.File) and self._h5file:
             self._h5file.flush()
             self.__next_flush = self._monotonic_clock() + COMMIT_INTERVAL
-
-
-def _stopped_by(exit_code: int) -> str:
-    try:
-        return f"stopped: {signal.Signals(exit_code - 128).name}"
-    except ValueError:
-        return f"stopped: signal {exit_code - 128}"
