@@ -19,12 +19,13 @@ help:  ## Show this list
 demo: $(VENV)/.installed  ## Run the example model `Influenza`; its data goes to out/
 	$(BIN)/utopya-backend run examples/Influenza
 
-frontend: $(VENV)/.installed $(FRONTEND)/.installed  ## Run the examples under the utopya frontend, with plots
+frontend: $(VENV)/.installed-examples $(FRONTEND)/.installed  ## Run the examples under the utopya frontend, with plots
 	mkdir -p "$(FRONTEND_HOME)"
 	$(UTOPYA) config user --set 'executable_control.prefix=["$(abspath $(BIN))/python"]'
 	$(UTOPYA) projects register examples --with-models --exists-action overwrite
 	$(UTOPYA) run Influenza --debug  # --debug: a plot that fails is an error
 	$(UTOPYA) run ForestFire --debug
+	$(UTOPYA) run Opinions --debug
 	@echo "The pictures of this run and of earlier ones:"
 	@find "$(FRONTEND_HOME)" -name "*.png"
 
@@ -81,7 +82,7 @@ $(FRONTEND)/.installed: Makefile
 	$(FRONTEND)/bin/pip install --quiet "utopya==1.3.11"
 	touch $@
 
-# … with one of the extras `test`, `lint`, `docs`, `analysis`
+# … with one of the extras `test`, `lint`, `docs`, `analysis`, `examples`
 $(VENV)/.installed-%: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable ".[$*]"
 	touch $@

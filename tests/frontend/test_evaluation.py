@@ -106,6 +106,7 @@ def test_plots(frontend):
     [
         ("Influenza", {"infected", "benchmark"}),
         ("ForestFire", {"forest", "tree_density"}),
+        ("Opinions", {"opinions", "network_initial", "network_final"}),
     ],
 )
 def test_examples(frontend, model, plots):
