@@ -25,6 +25,7 @@ frontend: $(VENV)/.installed $(FRONTEND)/.installed  ## Run the examples under t
 	$(UTOPYA) projects register examples --with-models --exists-action overwrite
 	$(UTOPYA) run Influenza --debug  # --debug: a plot that fails is an error
 	$(UTOPYA) run ForestFire --debug
+	$(UTOPYA) run PredatorPrey --debug
 	@echo "The pictures of this run and of earlier ones:"
 	@find "$(FRONTEND_HOME)" -name "*.png"
 

@@ -106,6 +106,7 @@ def test_plots(frontend):
     [
         ("Influenza", {"infected", "benchmark"}),
         ("ForestFire", {"forest", "tree_density"}),
+        ("PredatorPrey", {"population", "phase_portrait"}),
     ],
 )
 def test_examples(frontend, model, plots):
