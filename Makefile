@@ -26,6 +26,7 @@ frontend: $(VENV)/.installed-examples $(FRONTEND)/.installed  ## Run the example
 	$(UTOPYA) run Influenza --debug  # --debug: a plot that fails is an error
 	$(UTOPYA) run ForestFire --debug
 	$(UTOPYA) run Opinions --debug
+	$(UTOPYA) run PredatorPrey --debug
 	@echo "The pictures of this run and of earlier ones:"
 	@find "$(FRONTEND_HOME)" -name "*.png"
 

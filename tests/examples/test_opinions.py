@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from utopya_backend import import_package_from_dir
 from utopya_backend.io import open_output
+from utopya_backend.finding import find_model
 from utopya_backend.universe import (
-    find_model,
     make_run_dir,
     make_universe,
     resolve_cfg,

@@ -107,6 +107,7 @@ def test_plots(frontend):
         ("Influenza", {"infected", "benchmark"}),
         ("ForestFire", {"forest", "tree_density"}),
         ("Opinions", {"opinions", "network_initial", "network_final"}),
+        ("PredatorPrey", {"population", "phase_portrait"}),
     ],
 )
 def test_examples(frontend, model, plots):
