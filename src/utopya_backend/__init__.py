@@ -5,6 +5,9 @@ run by itself, with the ``utopya-backend`` command, or by the ``utopya``
 simulation-management frontend.
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
 from .benchmark import ModelBenchmarkMixin as ModelBenchmarkMixin
 from .logging import DEFAULT_LOG_FORMAT as DEFAULT_LOG_FORMAT
 from .logging import LOG_LEVELS as LOG_LEVELS
@@ -14,6 +17,10 @@ from .model import BaseModel as BaseModel
 from .model import StepwiseModel as StepwiseModel
 from .tools import import_package_from_dir as import_package_from_dir
 from .tools import load_cfg_file as load_cfg_file
+
+if _TYPE_CHECKING:
+    from .interactive import simulate as simulate
+    from .interactive import simulation as simulation
 
 __version__ = "0.1.0"
 
@@ -27,4 +34,14 @@ __all__ = [
     "get_level",
     "import_package_from_dir",
     "load_cfg_file",
+    "simulate",
+    "simulation",
 ]
+
+
+def __getattr__(name: str) -> _Any:
+    if name in ("simulate", "simulation"):  # a model that is run as a program does not
+        from . import interactive
+
+        return getattr(interactive, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,10 +14,10 @@ import stat
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TextIO
 
 import numpy as np
 
@@ -96,13 +96,15 @@ def in_notebook() -> bool:
 class FrontendLines:
     """The lines that a frontend reads from the standard output."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, file: TextIO | None = None) -> None:
         """Remembers the model.
 
         Args:
             name: Its name
+            file: Where to print, by default to the standard output
         """
         self._name = name
+        self._file = file
 
     def show(self, report: Report) -> None:
         """Prints the line."""
@@ -112,10 +114,32 @@ class FrontendLines:
             n_iter=report.n_iter,
             name=self._name,
         )
-        print(line, flush=True)
+        print(line, flush=True, file=self._file)
 
     def close(self) -> None:
         """Does nothing."""
+
+
+class Several:
+    """Several displays in one."""
+
+    def __init__(self, displays: Sequence[Display]) -> None:
+        """Remembers the displays.
+
+        Args:
+            displays: The displays
+        """
+        self._displays = displays
+
+    def show(self, report: Report) -> None:
+        """Shows a report by all of them."""
+        for display in self._displays:
+            display.show(report)
+
+    def close(self) -> None:
+        """Ends all of them."""
+        for display in self._displays:
+            display.close()
 
 
 class Nothing:

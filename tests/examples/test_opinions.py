@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from utopya_backend import import_package_from_dir
-from utopya_backend.io import open_output
 from utopya_backend.finding import find_model
+from utopya_backend.io import open_output
 from utopya_backend.universe import (
     make_run_dir,
     make_universe,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from utopya_backend import import_package_from_dir
-from utopya_backend.io import open_output
 from utopya_backend.finding import find_model
+from utopya_backend.io import open_output
 from utopya_backend.universe import (
     make_run_dir,
     make_universe,
