@@ -74,6 +74,14 @@ class MissingPackageError(UserError, ImportError):
     """A package is not installed that this needs."""
 
 
+class UnknownVariableError(UserError, LookupError):
+    """Output does not have the variable that was named."""
+
+
+class NotDrawableError(UserError, ValueError):
+    """There is no picture of this."""
+
+
 class OutputNotADirectoryError(UserError, NotADirectoryError):
     """What should be the output directory is something else."""
 

@@ -8,6 +8,7 @@ import click
 from .. import __version__
 from ..errors import EXIT_CODE, UserError
 from .info import info
+from .plot import plot
 from .recover import recover
 from .run import run
 from .show import show
@@ -33,4 +34,5 @@ def main() -> None:
 main.add_command(run)
 main.add_command(recover)
 main.add_command(show)
+main.add_command(plot)
 main.add_command(info)
