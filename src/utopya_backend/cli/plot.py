@@ -19,7 +19,7 @@ from .paths import short
 if TYPE_CHECKING:
     import xarray
 
-    from ..plotting.choose import Picture
+    from ..plotting.pictures import Picture
 
 _MAX_PICTURES = 12
 

@@ -1,9 +1,9 @@
 """Pictures of output, by its labels.
 
 The way of the data: :py:mod:`.select` finds a variable in the output, :py:mod:`.choose`
-decides what a picture of it shows and reads no more than that, with the help of
-:py:mod:`.reduce`; :py:mod:`.figures` draws it with matplotlib, :py:mod:`.terminal`
-with characters.
+decides what a picture of it shows, :py:mod:`.reduce` reads no more than that; the
+result, one of :py:mod:`.pictures`, is drawn by :py:mod:`.figures` with matplotlib, or
+by :py:mod:`.terminal` with characters.
 
 This needs xarray and matplotlib, which a model does not: they come with the extra
 ``analysis``.

@@ -12,13 +12,21 @@ likewise, and others that are long         mean and quantiles over these
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import xarray
 
 from ..errors import NotDrawableError
+from .naming import (
+    axis_label,
+    format_coordinate,
+    is_of_timers,
+    name_of,
+    position,
+    sized,
+    value_label,
+)
+from .pictures import Bars, Curve, Image, Lines, Picture
 from .reduce import Array, read_extremes, read_frame, read_mean, read_spread
 
 MAX_LINES = 10
@@ -38,91 +46,6 @@ _MAX_CELLS = 2000  # along each axis of an image
 _MAX_CELLS_ANIMATED = 400
 _MAX_TICKS = 12
 _SEEDS = ("seed", "universe")  # they tell universes apart, but mean nothing
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A line.
-
-    Attributes:
-        label: What tells it from the others
-        values: Its points; the means, if there are bands
-        bands: The lower and upper limits of bands around it, the widest first
-    """
-
-    label: str
-    values: Array
-    bands: tuple[tuple[Array, Array], ...] = ()
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Lines over the same axis.
-
-    Attributes:
-        x: The coordinates of the points
-        x_label: What they are
-        y_label: What the values are
-        curves: The lines
-        legend: What their labels are
-        ticks: The names of the coordinates, if these are text, by their numbers
-        notes: What should be known about it
-    """
-
-    x: Array
-    x_label: str
-    y_label: str
-    curves: tuple[Curve, ...]
-    legend: str
-    ticks: dict[int, str]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Image:
-    """Images of a grid.
-
-    Attributes:
-        frames: The values of the cells, an ``array[x, y]`` for each time
-        times: When that was, e.g. ``time = 10``
-        extent: The limits of both axes: from x, to x, from y, to y
-        labels: What is along x and along y
-        value_label: What the values are
-        states: The values, if there are only a few integers
-        notes: What should be known about it
-    """
-
-    frames: tuple[Array, ...]
-    times: tuple[str, ...]
-    extent: tuple[float, float, float, float]
-    labels: tuple[str, str]
-    value_label: str
-    states: tuple[int, ...]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Bars:
-    """Bars beside each other, the first one on top.
-
-    Attributes:
-        names: What they are of
-        values: How long they are
-        y_label: What they are along
-        x_label: What the values are
-        is_share: Whether to say which share of the longest each one is
-        notes: What should be known about it
-    """
-
-    names: tuple[str, ...]
-    values: Array
-    y_label: str
-    x_label: str
-    is_share: bool
-    notes: tuple[str, ...]
-
-
-Picture = Lines | Image | Bars
 
 
 def choose(variable: xarray.DataArray, max_frames: int = 1) -> Picture:
@@ -172,7 +95,7 @@ def grid_dims(variable: xarray.DataArray) -> list[str]:
 def _line_dim(variable: xarray.DataArray) -> str:
     """The dimension along which lines or bars go."""
     dims = list(map(str, variable.dims))
-    if variable.name == "total" and _is_of_timers(variable):
+    if variable.name == "total" and is_of_timers(variable):
         return dims[-1]
     if times := [dim for dim in dims if _is_time(dim)]:
         return times[0]
@@ -194,15 +117,14 @@ def _lines(variable: xarray.DataArray, dim: str) -> Lines:
     groups, members = _group(variable, dim)
     if members:
         numbers, means, quantiles, read_notes = read_spread(variable, dim, groups)
-        across = " × ".join(_sized(variable, other) for other in members)
+        across = " × ".join(sized(variable, other) for other in members)
         shown = "mean, 50 %" if groups else "mean, 50 % and 90 %"
         notes = [f"{shown} of {across}"]
     else:
         numbers, means, read_notes = read_extremes(variable, dim)
         quantiles, notes = np.empty((0, *means.shape)), []
     _check_finite(variable, means)
-    x, ticks = _coordinates(variable, dim)
-    x = x[numbers]
+    x, ticks = _coordinates(variable, dim, numbers)
     order = np.argsort(x, kind="stable")
     order = order[np.isfinite(x[order])]
     curves = tuple(
@@ -220,10 +142,10 @@ def _lines(variable: xarray.DataArray, dim: str) -> Lines:
     notes += [read_notes] if read_notes else []
     return Lines(
         x[order],
-        _label(variable, dim),
-        _value_label(variable),
+        axis_label(variable, dim),
+        value_label(variable),
         curves,
-        _name(variable, groups[0]) if len(groups) == 1 else "",
+        name_of(variable, groups[0]) if len(groups) == 1 else "",
         ticks,
         tuple(notes),
     )
@@ -256,33 +178,37 @@ def _labels(variable: xarray.DataArray, groups: Sequence[str]) -> list[str]:
     shape = [variable.sizes[group] for group in groups]
     return [
         ", ".join(
-            _at(variable, group, index)
+            position(variable, group, index)
             if len(groups) > 1
-            else _format(variable[group].values[index])
+            else format_coordinate(variable[group].values[index])
             for group, index in zip(groups, indices, strict=True)
         )
         for indices in np.ndindex(*shape)
     ]
 
 
-def _coordinates(variable: xarray.DataArray, dim: str) -> tuple[Array, dict[int, str]]:
-    """Coordinates as numbers, with names if they are text."""
+def _coordinates(
+    variable: xarray.DataArray, dim: str, numbers: Array
+) -> tuple[Array, dict[int, str]]:
+    """Coordinates of some points; if they are text, their numbers, and names."""
+    if dim not in variable.coords:
+        return numbers, {}
     values = variable[dim].values
     if not _is_text(variable, dim):
-        return values, {}
+        return values[numbers], {}
     stride = -(-len(values) // _MAX_TICKS)
     ticks = {number: str(values[number]) for number in range(0, len(values), stride)}
-    return np.arange(len(values)), ticks
+    return numbers, ticks
 
 
 def _bars(variable: xarray.DataArray, dim: str) -> Bars:
     values, read_notes = read_mean(variable, dim)
     _check_finite(variable, values)
-    others = [_sized(variable, str(other)) for other in variable.dims if other != dim]
+    others = [sized(variable, str(other)) for other in variable.dims if other != dim]
     notes = [f"mean of {' × '.join(others)}"] if others else []
     notes += [read_notes] if read_notes else []
     names = [str(name) for name in variable[dim].values]
-    is_timer = _is_of_timers(variable)
+    is_timer = is_of_timers(variable)
     order = np.arange(len(values))
     if is_timer or len(order) > _MAX_BARS:
         order = np.argsort(np.where(np.isnan(values), np.inf, -values), kind="stable")
@@ -292,8 +218,8 @@ def _bars(variable: xarray.DataArray, dim: str) -> Bars:
     return Bars(
         tuple(names[number] for number in order),
         values[order],
-        "" if is_timer else _label(variable, dim),
-        _value_label(variable),
+        "" if is_timer else axis_label(variable, dim),
+        value_label(variable),
         is_timer,
         tuple(notes),
     )
@@ -303,7 +229,7 @@ def _image(variable: xarray.DataArray, grid: list[str], max_frames: int) -> Imag
     notes = []
     if len(grid) == 3:
         middle = variable.sizes[grid[2]] // 2
-        notes.append(_at(variable, grid[2], middle))
+        notes.append(position(variable, grid[2], middle))
         variable, grid = variable.isel({grid[2]: middle}), grid[:2]
     times = [str(dim) for dim in variable.dims if _is_time(str(dim))][:1]
     outer = [str(dim) for dim in variable.dims if dim not in (*grid, *times)]
@@ -315,15 +241,15 @@ def _image(variable: xarray.DataArray, grid: list[str], max_frames: int) -> Imag
     for number in _spaced(last, max_frames):
         frame = variable.isel(dict.fromkeys(times, number)).transpose(*grid)
         frames.append(read_frame(frame, most))
-        labels.append(_at(variable, times[0], number) if times else "")
+        labels.append(position(variable, times[0], number) if times else "")
     if 1 < max_frames <= last:
         notes.append(f"{len(frames)} of {last + 1} times")
     if max(variable.sizes[dim] for dim in grid) > most:
         notes.append(f"at most {most} cells along each axis")
     extent = (*_limits(variable, grid[0]), *_limits(variable, grid[1]))
-    axis_labels = (_label(variable, grid[0]), _label(variable, grid[1]))
+    axis_labels = (axis_label(variable, grid[0]), axis_label(variable, grid[1]))
     return Image(tuple(frames), tuple(labels), extent, axis_labels,
-                 _value_label(variable), _states(frames), tuple(notes))  # fmt: skip
+                 value_label(variable), _states(frames), tuple(notes))  # fmt: skip
 
 
 def _first_with_data(
@@ -333,7 +259,9 @@ def _first_with_data(
     for indices in np.ndindex(*(variable.sizes[dim] for dim in outer)):
         where = dict(zip(outer, indices, strict=True))
         universe = variable.isel(where)
-        text = ", ".join(_at(variable, dim, index) for dim, index in where.items())
+        text = ", ".join(position(variable, dim, index) for dim, index in where.items())
+        if variable.dtype.kind != "f":
+            return universe, text  # nothing is missing
         for dim in times:
             # One that has ended early has no data at the last times.
             for stop in range(universe.sizes[dim], 0, -1):
@@ -376,47 +304,3 @@ def _limits(variable: xarray.DataArray, dim: str) -> tuple[float, float]:
 def _check_finite(variable: xarray.DataArray, values: Array) -> None:
     if not np.isfinite(values).any():
         raise NotDrawableError(f"{variable.name} has no finite values.")
-
-
-def _at(variable: xarray.DataArray, dim: str, number: int) -> str:
-    return f"{_name(variable, dim)} = {_format(variable[dim].values[number])}"
-
-
-def _sized(variable: xarray.DataArray, dim: str) -> str:
-    return f"{_name(variable, dim)} ({variable.sizes[dim]})"
-
-
-def _format(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value)
-
-
-def _label(variable: xarray.DataArray, dim: str) -> str:
-    return _with_unit(_name(variable, dim), variable[dim].attrs)
-
-
-def _name(variable: xarray.DataArray, dim: str) -> str:
-    """The name of a dimension, as the model has given it; see io.tree."""
-    return dim.removeprefix(f"{variable.name}_")
-
-
-def _is_of_timers(variable: xarray.DataArray) -> bool:
-    """Whether it is what the timers of a model have measured; see io.timers."""
-    dims = {"total": ["label"], "cumulative": ["n_iterations", "label"]}
-    last = [str(dim) for dim in variable.dims][-2:]
-    expected = dims.get(str(variable.name), [])
-    return bool(expected) and all(
-        dim.endswith(end)
-        for dim, end in zip(last[-len(expected) :], expected, strict=False)
-    )
-
-
-def _value_label(variable: xarray.DataArray) -> str:
-    if _is_of_timers(variable):
-        return "time [s]"
-    return _with_unit(str(variable.name or ""), variable.attrs)
-
-
-def _with_unit(name: str, attrs: dict[Any, Any]) -> str:
-    name = str(attrs.get("long_name", name))
-    unit = attrs.get("units", attrs.get("unit"))
-    return f"{name} [{unit}]" if unit else name

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import MissingPackageError
-from .choose import Bars, Image, Lines, Picture
 from .colors import STATES, line_colors
+from .pictures import Bars, Image, Lines, Picture
 from .reduce import Array
 
 try:
@@ -29,7 +29,7 @@ FRAMES_PER_SECOND = 10
 """The speed of an animation"""
 
 _DPI = 150
-_DPI_ANIMATED = 100
+_DPI_ANIMATED = 80
 _GREY = "#555555"
 _STYLE = {
     "font.family": "sans-serif",
@@ -233,22 +233,16 @@ def _draw_title(ax: Axes, title: str, notes: tuple[str, ...]) -> None:
 
 
 def _render_frames(picture: Image, title: str) -> bytes:
-    from PIL.Image import Dither, Quantize
-
-    frames = list(_draw_frames(picture, title))
-    # The same colours in all images: the file is smaller, and nothing flickers.
-    palette = frames[-1].quantize(256, method=Quantize.MEDIANCUT)
-    first, *others = (
-        frame.quantize(palette=palette, dither=Dither.NONE) for frame in frames
-    )
+    frames = _draw_frames(picture, title)
+    first = next(frames)
     buffer = io.BytesIO()
-    first.save(buffer, "gif", save_all=True, append_images=others,
+    first.save(buffer, "gif", save_all=True, append_images=frames,
                duration=1000 // FRAMES_PER_SECOND, loop=0, optimize=True)  # fmt: skip
     return buffer.getvalue()
 
 
 def _draw_frames(picture: Image, title: str) -> Iterator[Any]:
-    """Draws the images one after the other, in the same figure."""
+    """Draws the images one after the other, in the same figure and colours."""
     import PIL.Image
 
     with _style():
@@ -256,11 +250,20 @@ def _draw_frames(picture: Image, title: str) -> Iterator[Any]:
         figure: Any = ax.figure
         figure.set_dpi(_DPI_ANIMATED)
         image = _draw_image(ax, picture)
-        _draw_title(ax, title, picture.notes)
+        when = picture.times[-1]
+        _draw_title(ax, f"{title}, {when}" if when else title, picture.notes)
         canvas: Any = FigureCanvasAgg(figure)
+        # The last one tells the colours; and where things are, which takes the time.
+        palette = PIL.Image.fromarray(_pixels(canvas)).quantize(256)
+        figure.set_layout_engine("none")
         for frame, when in zip(picture.frames, picture.times, strict=True):
             image.set_data(np.where(np.isfinite(frame), frame, np.nan).T)
             ax.set_title(f"{title}, {when}" if when else title)
-            canvas.draw()
-            pixels = np.asarray(canvas.buffer_rgba())[..., :3]
-            yield PIL.Image.fromarray(np.ascontiguousarray(pixels))
+            drawn = PIL.Image.fromarray(_pixels(canvas))
+            # At once, as all of them in full colours may not fit into memory
+            yield drawn.quantize(palette=palette, dither=PIL.Image.Dither.NONE)
+
+
+def _pixels(canvas: Any) -> Array:
+    canvas.draw()
+    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])

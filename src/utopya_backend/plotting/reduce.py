@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import xarray
 
+from .naming import name_of
+
 Array = np.ndarray[Any, Any]
 
 MAX_POINTS = 4_000
@@ -82,7 +84,7 @@ def read_spread(
     """
     size = variable.sizes[dim]
     stride = -(-size // MAX_ROWS)
-    shown = [f"one {dim} in {stride}"] if stride > 1 else []
+    shown = [f"one {name_of(variable, dim)} in {stride}"] if stride > 1 else []
     members = [other for other in variable.dims if other not in (dim, *groups)]
     variable, thinned = _thin(variable, list(map(str, members)))
     shown += thinned
@@ -177,7 +179,7 @@ def _thin(
         stride = min(-(-int(number) // MAX_MEMBERS), variable.sizes[dim])
         if stride > 1:
             variable = variable.isel({dim: slice(None, None, stride)})
-            notes.append(f"one {dim} in {stride}")
+            notes.append(f"one {name_of(variable, dim)} in {stride}")
     return variable, notes
 
 

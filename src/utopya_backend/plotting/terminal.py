@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .choose import Bars, Image, Lines, Picture
 from .colors import STATES, VIRIDIS, blend, line_colors, rgb
+from .pictures import Bars, Image, Lines, Picture
 from .reduce import Array
 
 _MIN_WIDTH = 30
@@ -39,19 +39,21 @@ def draw_text(
         lines = _bars(picture, width, color)
     else:
         lines = _lines(picture, width, height, color)
-    unit = picture.y_label if isinstance(picture, Lines) else ""
-    if not title.endswith(unit):
-        title = f"{title}: {unit}"
+    if isinstance(picture, Lines):
+        title = _with_label(title, picture.y_label)
+    elif isinstance(picture, Bars):
+        title = _with_label(title, picture.x_label)
     head = textwrap.wrap(title, width) or [""]
     notes = textwrap.wrap("; ".join(picture.notes), width)
     return "\n".join([*head, *lines, *notes])
 
 
 def _lines(picture: Lines, width: int, height: int, color: bool) -> Iterator[str]:
-    drawn = np.concatenate(
-        [c.values for c in picture.curves]
-        + [limit for c in picture.curves for band in c.bands[:1] for limit in band]
-    )
+    is_many = len(picture.curves) > 1
+    # Those of several lines cannot be told apart here.
+    bands = [] if is_many else picture.curves[0].bands[:1]
+    limits = [limit for band in bands for limit in band]
+    drawn = np.concatenate([*(curve.values for curve in picture.curves), *limits])
     low, high = float(np.nanmin(drawn)), float(np.nanmax(drawn))
     scale = [f"{value:.4g}" for value in (high, low)]
     margin = max(map(len, scale))
@@ -59,10 +61,9 @@ def _lines(picture: Lines, width: int, height: int, color: bool) -> Iterator[str
     x = _unit(picture.x.astype(float), *picture.x[[0, -1]].astype(float))
     colors = line_colors(len(picture.curves))
     for number, curve in enumerate(picture.curves):
-        for limit in (limit for band in curve.bands[:1] for limit in band):
+        for limit in limits:
             canvas.add(x, _unit(limit, low, high), number, is_dotted=True)
         canvas.add(x, _unit(curve.values, low, high), number)
-    is_many = len(picture.curves) > 1
     for number, row in enumerate(canvas.rows(colors, color, is_many)):
         label = {0: scale[0], height - 1: scale[1]}.get(number, "")
         yield f"{label:>{margin}s} │{row}"
@@ -79,7 +80,7 @@ def _lines(picture: Lines, width: int, height: int, color: bool) -> Iterator[str
             yield f"  {picture.legend}:"[:width]
         signs = ["━━" if color else sign for sign in _letters(len(colors))]
         for curve, sign, shade in zip(picture.curves, signs, colors, strict=True):
-            text = f"{curve.label}"[: width - 4]
+            text = f"{curve.label}"[: width - 5]
             yield f"  {_paint(sign, shade) if color else sign} {text}"
 
 
@@ -135,7 +136,6 @@ def _bars(picture: Bars, width: int, color: bool) -> Iterator[str]:
         for value, share in zip(picture.values, shares, strict=True)
     ]
     room = max(width - name_width - max(map(len, texts)) - 2, 1)
-    yield from textwrap.wrap(picture.x_label, width)
     for name, share, text in zip(picture.names, shares, texts, strict=True):
         eighths = round(abs(share) * room * 8) if np.isfinite(share) else 0
         bar = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
@@ -146,12 +146,11 @@ def _bars(picture: Bars, width: int, color: bool) -> Iterator[str]:
 def _image(picture: Image, width: int, height: int, color: bool) -> Iterator[str]:
     left, right, bottom, top = picture.extent
     frame = picture.frames[-1].astype(float).T[::-1]  # the rows of the picture
-    # A character is about twice as high as wide.
-    columns = min(
-        width, frame.shape[1], round(2 * height * (right - left) / (top - bottom))
-    )
-    columns = max(columns, 1)
-    rows = max(min(round(columns * (top - bottom) / (right - left)), 2 * height), 2)
+    ratio = (top - bottom) / (right - left)
+    room = min(width, round(2 * height / ratio))  # a character is as high as two wide
+    size = frame.shape[1]
+    columns = max(room // size * size if room > size else room, 1)
+    rows = max(min(round(columns * ratio), 2 * height), 2)
     frame = _sample(frame, rows if color else max(rows // 2, 1), columns)
     colors: Sequence[str]
     if picture.states:
@@ -209,6 +208,10 @@ def _signs(levels: Array, picture: Image) -> Iterator[str]:
         else:
             share = row / (len(VIRIDIS) - 1) * (len(_SHADES) - 1)
             yield "".join(_SHADES[round(n)] if np.isfinite(n) else "?" for n in share)
+
+
+def _with_label(title: str, label: str) -> str:
+    return title if title.endswith(label) else f"{title}: {label}"
 
 
 def _unit(values: Array, low: float, high: float) -> Array:
