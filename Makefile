@@ -11,7 +11,7 @@ FRONTEND_HOME := $(CURDIR)/out/frontend
 UTOPYA = env -u PYTHONPATH HOME="$(FRONTEND_HOME)" $(FRONTEND)/bin/utopya
 
 .PHONY: help demo frontend test coverage lint docs kill replay full-disk readers same universe soak \
-	bench clean
+	bench pictures clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -67,6 +67,17 @@ soak: $(VENV)/.installed  ## Write ten million rows, watch the memory (1 min)
 
 bench: $(VENV)/.installed-analysis $(FRONTEND)/.installed  ## Measure it beside the published package (6 min)
 	$(BIN)/python benchmarks/bench.py $(FRONTEND)/bin/python
+
+pictures: $(VENV)/.installed-analysis  ## Make the pictures of the manual, from runs of the examples
+	rm -rf out/pictures docs/pictures
+	mkdir -p out/pictures docs/pictures
+	$(BIN)/utopya-backend run examples/Influenza --seed 1 --out out/pictures
+	printf 'write_every: 3\nForestFire: {grid_shape: [100, 100], p_lightning: 1.0e-4}\n' > out/pictures/forest.yml
+	$(BIN)/utopya-backend run examples/ForestFire out/pictures/forest.yml --seed 1 --out out/pictures
+	$(BIN)/utopya-backend plot out/pictures/Influenza/* I --output docs/pictures/influenza.png
+	$(BIN)/utopya-backend plot out/pictures/Influenza/* total --output docs/pictures/benchmark.png
+	$(BIN)/utopya-backend plot out/pictures/ForestFire/* tree_density --output docs/pictures/forest-density.png
+	$(BIN)/utopya-backend plot out/pictures/ForestFire/* state --animate --output docs/pictures/forest.gif
 
 clean:  ## Remove what the other commands have made, but not out/
 	rm -rf $(VENV) $(FRONTEND) docs/_build .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage

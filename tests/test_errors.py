@@ -21,6 +21,8 @@ BUILTINS = {
     errors.OutputDirectoryError: OSError,
     errors.OutputNotADirectoryError: NotADirectoryError,
     errors.ExecutableError: OSError,
+    errors.UnknownVariableError: LookupError,
+    errors.NotDrawableError: ValueError,
 }
 
 

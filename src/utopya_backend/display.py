@@ -197,7 +197,9 @@ def _make_bar(name: str) -> Any:
             from tqdm.auto import tqdm
     else:
         from tqdm import tqdm
-    return tqdm(
+    # No thread that watches over it: each report refreshes it
+    bar: Any = type("_Bar", (tqdm,), {"monitor_interval": 0})
+    return bar(
         total=1,
         desc=name,
         bar_format="{desc} {percentage:3.0f}%|{bar:24}| {elapsed}{postfix}",

@@ -78,6 +78,14 @@ class ModelImportError(UserError, ImportError):
     """The class of a model cannot be imported."""
 
 
+class UnknownVariableError(UserError, LookupError):
+    """Output does not have the variable that was named."""
+
+
+class NotDrawableError(UserError, ValueError):
+    """There is no picture of this."""
+
+
 class OutputNotADirectoryError(UserError, NotADirectoryError):
     """What should be the output directory is something else."""
 

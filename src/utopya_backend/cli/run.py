@@ -1,6 +1,5 @@
 """``utopya-backend run``: runs a model once."""
 
-import os
 import secrets
 import signal
 import sys
@@ -19,6 +18,7 @@ from ..logging import LOG_LEVELS
 from ..process import error_in, run_process, users_line, warnings_in
 from ..tools import format_time
 from ..universe import make_run_dir, make_universe, resolve_cfg
+from .paths import short
 
 _SIGNAL_NAMES = {signum.value: signum.name for signum in signal.Signals}
 
@@ -142,7 +142,7 @@ def run(
     exit_code = _show_end(sentence, exit_code, log_file, quiet=quiet)
     if not quiet:
         _show_data(cfg_file.with_name("data.h5"))
-        click.echo(f"Log:   {_short(log_file)}")
+        click.echo(f"Log:   {short(log_file)}")
     sys.exit(exit_code)
 
 
@@ -230,15 +230,9 @@ def _show_end(sentence: str, exit_code: int, log_file: Path, *, quiet: bool) -> 
 def _show_data(path: Path) -> None:
     if not path.exists():
         return
-    click.echo(f"Data:  {_short(path)} ({format_size(path.stat().st_size)})")
+    click.echo(f"Data:  {short(path)} ({format_size(path.stat().st_size)})")
     try:
         for line in summarize(path):
             click.echo(f"         {line}")
     except OSError as error:
         click.echo(f"         cannot be read: {error}", err=True)
-
-
-def _short(path: Path) -> str:
-    """The path as one would type it here."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative

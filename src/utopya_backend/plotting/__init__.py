@@ -1,0 +1,46 @@
+"""Pictures of output, by its labels.
+
+The way of the data: :py:mod:`.select` finds a variable in the output, :py:mod:`.choose`
+decides what a picture of it shows, :py:mod:`.reduce` reads no more than that; the
+result, one of :py:mod:`.pictures`, is drawn by :py:mod:`.figures` with matplotlib, or
+by :py:mod:`.terminal` with characters.
+
+This needs xarray and matplotlib, which a model does not: they come with the extra
+``analysis``.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["draw"]
+
+
+def draw(variable: "xarray.DataArray", ax: "Axes | None" = None) -> "Figure":
+    """Draws a variable of the output as ``utopya-backend plot`` does.
+
+    Args:
+        variable: The variable, or a part of it
+        ax: Where to draw it; a figure is made if there is none.
+
+    Returns:
+        The figure. It does not belong to pyplot: a notebook shows it, and
+        ``savefig`` writes it.
+
+    Raises:
+        ValueError: If there is no picture of it
+        ImportError: If matplotlib is not installed
+
+    Example:
+        ::
+
+            tree = open_output("out/Influenza/261122-162331")
+            draw(tree["Influenza/I"].sel(time=slice(0, 7)))
+    """
+    from .choose import choose
+    from .figures import make_figure
+
+    return make_figure(choose(variable), str(variable.name or ""), ax)

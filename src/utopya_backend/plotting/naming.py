@@ -1,0 +1,89 @@
+"""What is written beside axes and lines: the labels of a variable, for people."""
+
+from typing import Any
+
+import xarray
+
+
+def name_of(variable: xarray.DataArray, dim: str) -> str:
+    """The name of a dimension, as the model has given it; see io.tree.
+
+    Args:
+        variable: A variable with that dimension
+        dim: Its name in the tree
+    """
+    return dim.removeprefix(f"{variable.name}_")
+
+
+def is_of_timers(variable: xarray.DataArray) -> bool:
+    """Whether it is what the timers of a model have measured; see io.timers.
+
+    Args:
+        variable: The variable
+    """
+    dims = {"total": ["label"], "cumulative": ["n_iterations", "label"]}
+    last = [str(dim) for dim in variable.dims][-2:]
+    expected = dims.get(str(variable.name), [])
+    return bool(expected) and all(
+        dim.endswith(end)
+        for dim, end in zip(last[-len(expected) :], expected, strict=False)
+    )
+
+
+def position(variable: xarray.DataArray, dim: str, number: int) -> str:
+    """Where an index is, e.g. ``time = 10``.
+
+    Args:
+        variable: A variable with the dimension
+        dim: The dimension
+        number: The index
+    """
+    return (
+        f"{name_of(variable, dim)} = {format_coordinate(variable[dim].values[number])}"
+    )
+
+
+def sized(variable: xarray.DataArray, dim: str) -> str:
+    """A dimension and its size, e.g. ``member (200)``.
+
+    Args:
+        variable: A variable with the dimension
+        dim: The dimension
+    """
+    return f"{name_of(variable, dim)} ({variable.sizes[dim]})"
+
+
+def format_coordinate(value: Any) -> str:
+    """A coordinate as text.
+
+    Args:
+        value: The coordinate
+    """
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def axis_label(variable: xarray.DataArray, dim: str) -> str:
+    """What stands at the axis of a dimension.
+
+    Args:
+        variable: A variable with the dimension
+        dim: The dimension
+    """
+    return _with_unit(name_of(variable, dim), variable[dim].attrs)
+
+
+def value_label(variable: xarray.DataArray) -> str:
+    """What stands at the axis of the values.
+
+    Args:
+        variable: The variable
+    """
+    if is_of_timers(variable):
+        return "time [s]"
+    return _with_unit(str(variable.name or ""), variable.attrs)
+
+
+def _with_unit(name: str, attrs: dict[Any, Any]) -> str:
+    name = str(attrs.get("long_name", name))
+    unit = attrs.get("units", attrs.get("unit"))
+    return f"{name} [{unit}]" if unit else name

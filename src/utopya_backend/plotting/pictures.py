@@ -1,0 +1,90 @@
+"""What a picture shows, whoever draws it: small values, read and reduced already."""
+
+from dataclasses import dataclass
+
+from .reduce import Array
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line.
+
+    Attributes:
+        label: What tells it from the others
+        values: Its points; the means, if there are bands
+        bands: The lower and upper limits of bands around it, the widest first
+    """
+
+    label: str
+    values: Array
+    bands: tuple[tuple[Array, Array], ...] = ()
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines over the same axis.
+
+    Attributes:
+        x: The coordinates of the points
+        x_label: What they are
+        y_label: What the values are
+        curves: The lines
+        legend: What their labels are
+        ticks: The names of the coordinates, if these are text, by their numbers
+        notes: What should be known about it
+    """
+
+    x: Array
+    x_label: str
+    y_label: str
+    curves: tuple[Curve, ...]
+    legend: str
+    ticks: dict[int, str]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Image:
+    """Images of a grid.
+
+    Attributes:
+        frames: The values of the cells, an ``array[x, y]`` for each time
+        times: When that was, e.g. ``time = 10``
+        extent: The limits of both axes: from x, to x, from y, to y
+        labels: What is along x and along y
+        value_label: What the values are
+        states: The values, if there are only a few integers
+        notes: What should be known about it
+    """
+
+    frames: tuple[Array, ...]
+    times: tuple[str, ...]
+    extent: tuple[float, float, float, float]
+    labels: tuple[str, str]
+    value_label: str
+    states: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars beside each other, the first one on top.
+
+    Attributes:
+        names: What they are of
+        values: How long they are
+        y_label: What they are along
+        x_label: What the values are
+        is_share: Whether to say which share of the longest each one is
+        notes: What should be known about it
+    """
+
+    names: tuple[str, ...]
+    values: Array
+    y_label: str
+    x_label: str
+    is_share: bool
+    notes: tuple[str, ...]
+
+
+Picture = Lines | Image | Bars

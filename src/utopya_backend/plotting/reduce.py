@@ -1,0 +1,192 @@
+"""Reading of no more of an array than a picture can show.
+
+Arrays may be larger than the memory, and have more values than a picture has dots: they
+are read block by block, and reduced on the way.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import xarray
+
+from .naming import name_of
+
+Array = np.ndarray[Any, Any]
+
+MAX_POINTS = 4_000
+"""Points of a line: about four times as many as a picture has dots from side to side"""
+
+MAX_ROWS = 2_000
+"""Points of a line for each of which the quantiles of many values are computed"""
+
+MAX_MEMBERS = 100_000
+"""Values of which the quantiles are computed; of more, a share is as good"""
+
+BLOCK = 2_000_000
+"""Values that are in memory at once, if a single row has no more"""
+
+QUANTILES = (0.05, 0.25, 0.75, 0.95)
+"""The limits of the bands that hold 90 % and 50 % of the values"""
+
+
+def read_extremes(variable: xarray.DataArray, dim: str) -> tuple[Array, Array, str]:
+    """Reads lines: all of their points, or the least and largest of every few.
+
+    Args:
+        variable: The variable. There is one line for each index along the others
+            of its dimensions.
+        dim: The dimension along which the lines go
+
+    Returns:
+        The numbers of the points, the points ``array[point, line]``, and a sentence on
+        what was done to the data, if anything was
+    """
+    size = variable.sizes[dim]
+    if size <= MAX_POINTS:
+        _, values = next(_blocks(variable, dim, 1, size))
+        values, notes = _finite(values.reshape(size, -1))
+        return np.arange(size), values, notes
+    width = -(-size // (MAX_POINTS // 2))
+    numbers, parts, all_notes = [], [], ""
+    for start, block in _blocks(variable, dim, width):
+        values, notes = _finite(block.reshape(len(block), -1))
+        firsts = np.arange(0, len(values), width)
+        lasts = np.minimum(firsts + width, len(values)) - 1
+        least = np.fmin.reduceat(values, firsts)
+        largest = np.fmax.reduceat(values, firsts)
+        numbers.append(start + np.stack([firsts, lasts], axis=1).ravel())
+        parts.append(np.stack([least, largest], axis=1).reshape(-1, values.shape[1]))
+        all_notes = notes or all_notes
+    shown = f"the least and the largest of every {width} values"
+    return (
+        np.concatenate(numbers),
+        np.concatenate(parts),
+        "; ".join(filter(None, [shown, all_notes])),
+    )
+
+
+def read_spread(
+    variable: xarray.DataArray, dim: str, groups: Sequence[str]
+) -> tuple[Array, Array, Array, str]:
+    """Reads means and quantiles.
+
+    Args:
+        variable: The variable
+        dim: The dimension along which the lines go
+        groups: The dimensions for each index of which there is a line. They are taken
+            over all other dimensions.
+
+    Returns:
+        The numbers of the points, the means ``array[point, line]``, the quantiles
+        ``array[quantile, point, line]``, and a sentence on what was done to the data
+    """
+    size = variable.sizes[dim]
+    stride = -(-size // MAX_ROWS)
+    shown = [f"one {name_of(variable, dim)} in {stride}"] if stride > 1 else []
+    members = [other for other in variable.dims if other not in (dim, *groups)]
+    variable, thinned = _thin(variable, list(map(str, members)))
+    shown += thinned
+    variable = variable.transpose(dim, *groups, *members)
+    num_lines = int(np.prod([variable.sizes[group] for group in groups], dtype=int))
+    means, quantiles, infinite = [], [], ""
+    for _, block in _blocks(variable, dim, stride, part=slice(None, None, stride)):
+        values, notes = _finite(block.reshape(len(block), num_lines, -1))
+        with warnings.catch_warnings():  # of values of which all are NaN
+            warnings.simplefilter("ignore", RuntimeWarning)
+            means.append(np.nanmean(values, axis=-1))
+            # Without NaN, the plain function is many times faster.
+            has_nan = np.isnan(values).any()
+            quantile = np.nanquantile if has_nan else np.quantile
+            quantiles.append(quantile(values, QUANTILES, axis=-1))
+        infinite = notes or infinite
+    return (
+        np.arange(size)[::stride],
+        np.concatenate(means),
+        np.concatenate(quantiles, axis=1),
+        "; ".join(filter(None, [*shown, infinite])),
+    )
+
+
+def read_mean(variable: xarray.DataArray, dim: str) -> tuple[Array, str]:
+    """Reads the means over all dimensions but one.
+
+    Args:
+        variable: The variable
+        dim: The dimension that remains
+
+    Returns:
+        The means, and a sentence on what was done to the data
+    """
+    means, all_notes = [], ""
+    for _, block in _blocks(variable, dim, 1):
+        values, notes = _finite(block.reshape(len(block), -1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            means.append(np.nanmean(values, axis=1))
+        all_notes = notes or all_notes
+    return np.concatenate(means), all_notes
+
+
+def read_frame(frame: xarray.DataArray, most: int) -> Array:
+    """Reads a grid, or every few cells of a large one.
+
+    Args:
+        frame: The grid, ``array[x, y]``
+        most: How many cells to read along each axis at most
+    """
+    strides = {dim: slice(None, None, -(-n // most)) for dim, n in frame.sizes.items()}
+    values = np.asarray(frame.isel(strides).values)
+    # A picture shows no more digits, and an animation has many of them.
+    return values.astype(np.float32) if values.dtype.kind == "f" else values
+
+
+def _blocks(
+    variable: xarray.DataArray,
+    dim: str,
+    multiple: int,
+    most: int | None = None,
+    part: slice = slice(None),
+) -> Iterator[tuple[int, Array]]:
+    """Reads a variable in blocks along one of its dimensions, which comes first.
+
+    Args:
+        variable: The variable
+        dim: The dimension
+        multiple: The length of a block is a multiple of this.
+        most: The length of a block; by default, one that fits into memory
+        part: What is read of each block
+    """
+    size = variable.sizes[dim]
+    others = [other for other in variable.dims if other != dim]
+    if most is None:
+        most = BLOCK * size // max(variable.size, 1)
+    length = max(most // multiple, 1) * multiple
+    for start in range(0, size, length):
+        stop = min(start + length, size)
+        block = variable.isel({dim: slice(start, stop, part.step)})
+        yield start, np.asarray(block.transpose(dim, *others).values)
+
+
+def _thin(
+    variable: xarray.DataArray, dims: Sequence[str]
+) -> tuple[xarray.DataArray, list[str]]:
+    """Leaves out members, if there are very many of them."""
+    notes = []
+    for dim in sorted(dims, key=lambda dim: -variable.sizes[dim]):
+        number = np.prod([variable.sizes[other] for other in dims], dtype=int)
+        stride = min(-(-int(number) // MAX_MEMBERS), variable.sizes[dim])
+        if stride > 1:
+            variable = variable.isel({dim: slice(None, None, stride)})
+            notes.append(f"one {name_of(variable, dim)} in {stride}")
+    return variable, notes
+
+
+def _finite(values: Array) -> tuple[Array, str]:
+    """The values as floats, with NaN instead of infinite ones."""
+    values = values.astype(float)
+    infinite = np.isinf(values)
+    if not infinite.any():
+        return values, ""
+    return np.where(infinite, np.nan, values), "without infinite values"

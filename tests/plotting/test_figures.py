@@ -1,0 +1,176 @@
+import io
+
+import matplotlib as mpl
+import numpy as np
+import PIL.Image
+import pytest
+import xarray
+from matplotlib.figure import Figure
+
+from utopya_backend.plotting import draw
+from utopya_backend.plotting.choose import choose
+from utopya_backend.plotting.figures import make_figure, render
+
+RNG = np.random.default_rng(1)
+
+
+def array(values, dims, coords=None, name="x", **attrs):
+    return xarray.DataArray(values, dims=dims, coords=coords, name=name, attrs=attrs)
+
+
+def cells(values):
+    dims = ["time", "x", "y"]
+    return array(values, dims, content="grid", grid_shape=values.shape[1:])
+
+
+def axes_of(variable):
+    return make_figure(choose(variable), "M: x").axes[0]
+
+
+def test_line_has_the_data():
+    ax = axes_of(array([3.0, 1.0, 2.0], ["time"], {"time": [0, 10, 20]}))
+    (line,) = ax.get_lines()
+    assert line.get_xydata().tolist() == [[0, 3], [10, 1], [20, 2]]
+    assert ax.get_xlabel() == "time"
+    assert ax.get_ylabel() == "x"
+    assert ax.get_title(loc="left") == "M: x"
+    assert ax.get_legend() is None
+
+
+def test_lines_have_a_legend():
+    ax = axes_of(array(RNG.random((4, 3)), ["time", "k"], {"k": list("abc")}))
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == list("abc")
+    assert len({line.get_color() for line in ax.get_lines()}) == 3
+
+
+def test_ten_lines_have_ten_colours():
+    ax = axes_of(array(RNG.random((4, 10)), ["time", "k"]))
+    assert len({line.get_color() for line in ax.get_lines()}) == 10
+
+
+def test_bands_are_the_quantiles():
+    values = RNG.random((5, 200))
+    ax = axes_of(array(values, ["time", "member"]))
+    (line,) = ax.get_lines()
+    assert line.get_ydata() == pytest.approx(values.mean(axis=1))
+    for band, limits in zip(ax.collections, ([0.05, 0.95], [0.25, 0.75]), strict=True):
+        vertices = band.get_paths()[0].vertices
+        for time, row in enumerate(values):
+            drawn = vertices[vertices[:, 0] == time, 1]
+            expected = np.quantile(row, limits)
+            assert [drawn.min(), drawn.max()] == pytest.approx(expected)
+
+
+def test_points_without_neighbours_are_seen():
+    (line,) = axes_of(array([1, np.nan, 2, 3, np.inf, 4], ["time"])).get_lines()
+    assert line.get_marker() == "o"
+    assert line.get_markevery() == [0, 5]
+
+
+def test_a_single_time():
+    ax = axes_of(array([4.0], ["time"], {"time": [30]}))
+    assert ax.get_lines()[0].get_markevery() == [0]
+    assert list(ax.get_xticks()) == [30]
+
+
+def test_times_as_text():
+    ax = axes_of(array([1.0, 2.0], ["time"], {"time": ["mon", "tue"]}))
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["mon", "tue"]
+
+
+def test_bars():
+    coords = {"label": ["a", "b", "c"]}
+    ax = axes_of(array([1.0, 4.0, np.nan], ["label"], coords, name="total"))
+    assert [bar.get_width() for bar in ax.patches] == [4, 1, 0]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["b", "a", "c"]
+    assert "25.0%" in ax.texts[1].get_text()
+
+
+def test_image_has_x_to_the_right_and_y_upwards():
+    values = RNG.integers(0, 3, (1, 4, 6))
+    ax = axes_of(cells(values))
+    (image,) = ax.get_images()
+    assert (image.get_array() == values[0].T).all()
+    assert image.origin == "lower"
+    assert ax.get_aspect() == 1
+    assert "time = 0" in ax.get_title(loc="left")
+    colors = {tuple(color) for color in image.to_rgba(image.get_array()).reshape(-1, 4)}
+    assert len(colors) == 3
+    bar = ax.figure.axes[1]
+    assert [text.get_text() for text in bar.get_yticklabels()] == ["0", "1", "2"]
+
+
+def test_states_far_from_each_other():
+    ax = axes_of(cells(np.array([[[-1, 0], [1, 100]]])))
+    (image,) = ax.get_images()
+    assert len(np.unique(image.to_rgba(image.get_array()).reshape(-1, 4), axis=0)) == 4
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.ones((1, 3, 3)),
+        np.array([[[np.inf, 1.5], [np.nan, 2]]]),
+        np.ones((2, 1, 1), bool),
+        RNG.random((2, 3, 100)),
+    ],
+)
+def test_odd_images(values):
+    assert render(choose(cells(values)), "x", "png")
+
+
+@pytest.mark.parametrize(
+    ("extension", "signature"),
+    [("png", b"\x89PNG\r\n"), ("pdf", b"%PDF-"), ("svg", b"<?xml")],
+)
+def test_formats(extension, signature):
+    picture = choose(array(RNG.random((5, 200)), ["time", "member"]))
+    content = render(picture, "M: x", extension)
+    assert content.startswith(signature)
+    if extension == "svg":
+        assert b"M: x</text>" in content
+    if extension == "png":
+        pixels = np.asarray(PIL.Image.open(io.BytesIO(content)).convert("L"))
+        assert 0.05 < (pixels < 250).mean() < 0.9
+
+
+def test_animation():
+    values = np.zeros((5, 20, 20), int)
+    for time in range(5):
+        values[time, : 4 * time] = 1
+    content = render(choose(cells(values), max_frames=200), "M: x", "gif")
+    shares = []
+    with PIL.Image.open(io.BytesIO(content)) as gif:
+        assert gif.n_frames == 5
+        assert gif.info["loop"] == 0
+        for number in range(5):
+            gif.seek(number)
+            pixels = np.asarray(gif.convert("RGB")).astype(int)
+            green = np.array([0, 0x9E, 0x73])
+            shares.append((np.abs(pixels - green).sum(axis=2) < 30).mean())
+    assert (np.diff(shares) > 0.01).all()
+
+
+def test_nothing_of_matplotlib_is_changed():
+    before = dict(mpl.rcParams)
+    with mpl.rc_context({"lines.linewidth": 9.0, "font.size": 30}):
+        within = dict(mpl.rcParams)
+        render(choose(array([1.0, 2.0], ["time"])), "x", "png")
+        ax = axes_of(array([1.0, 2.0], ["time"]))
+        assert dict(mpl.rcParams) == within
+    assert dict(mpl.rcParams) == before
+    assert ax.title.get_fontsize() < 20  # nor does it change ours
+
+
+def test_draw():
+    variable = array([3.0, 1.0, 2.0], ["time"])
+    figure = draw(variable)
+    assert isinstance(figure, Figure)
+    assert figure.axes[0].get_title(loc="left") == "x"
+    figure = Figure()
+    one, other = figure.subplots(1, 2)
+    assert draw(variable, other) is figure
+    assert not one.get_lines()
+    assert other.get_lines()
+    (part,) = figure.subfigures(1, 1, squeeze=False).ravel()
+    assert draw(variable, part.subplots()) is figure
