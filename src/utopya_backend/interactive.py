@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import logging
 import os
 import secrets
@@ -19,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import yaml
 from .benchmark import ModelBenchmarkMixin
 from .display import (
     Bar,
@@ -29,7 +31,7 @@ from .display import (
     in_notebook,
     showing_by,
 )
-from .errors import MissingKeyError, ParameterError
+from .errors import ConfigError, MissingKeyError, ParameterError
 from .finding import ModelInfo, find_model, load_class
 from .io.provenance import describe_exit
 from .io.summary import summarize
@@ -295,6 +297,8 @@ def _configuration(
             f"Parameters are given as a dict, but these are {params!r}: write e.g. "
             f"simulate({info.name}, {{'size': 100}}, num_steps=100)."
         )
+    for key, value in params.items():
+        _check_is_yaml(key, value)
     if (
         issubclass(cls, StepwiseModel)
         and "num_steps" not in root
@@ -304,6 +308,17 @@ def _configuration(
             f"How many steps is {info.name} to make? Give e.g. num_steps=100."
         )
     return resolve_cfg(info, settings={**root, info.name: dict(params)})
+
+
+def _check_is_yaml(key: str, value: Any) -> None:
+    try:
+        yaml.dump(value, io.StringIO())
+    except yaml.YAMLError:
+        raise ConfigError(
+            f"The parameter '{key}' cannot stand in a configuration in YAML, since it is "
+            f"{value!r}: give numbers, strings, lists, dicts or arrays, and have setup() "
+            "make of them what it needs."
+        ) from None
 
 
 def _timers_of(model: BaseModel) -> dict[str, float]:
