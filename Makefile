@@ -68,7 +68,7 @@ soak: $(VENV)/.installed  ## Write ten million rows, watch the memory (1 min)
 bench: $(VENV)/.installed-analysis $(FRONTEND)/.installed  ## Measure it beside the published package (6 min)
 	$(BIN)/python benchmarks/bench.py $(FRONTEND)/bin/python
 
-pictures: $(VENV)/.installed-analysis  ## Make the pictures of the manual, from runs of the examples
+pictures: $(VENV)/.installed-test  ## Make the pictures of the manual, from runs of the examples
 	rm -rf out/pictures docs/pictures
 	mkdir -p out/pictures docs/pictures
 	$(BIN)/utopya-backend run examples/Influenza --seed 1 --out out/pictures
@@ -78,6 +78,7 @@ pictures: $(VENV)/.installed-analysis  ## Make the pictures of the manual, from 
 	$(BIN)/utopya-backend plot out/pictures/Influenza/* total --output docs/pictures/benchmark.png
 	$(BIN)/utopya-backend plot out/pictures/ForestFire/* tree_density --output docs/pictures/forest-density.png
 	$(BIN)/utopya-backend plot out/pictures/ForestFire/* state --animate --output docs/pictures/forest.gif
+	cd docs && $(abspath $(BIN))/jupyter execute --inplace notebook.ipynb
 
 clean:  ## Remove what the other commands have made, but not out/
 	rm -rf $(VENV) $(FRONTEND) docs/_build .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage

@@ -8,13 +8,14 @@ copyright = f"2026, {author}"
 release = utopya_backend.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
+nb_execution_mode = "off"  # the tests execute the notebook
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

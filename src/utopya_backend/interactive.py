@@ -315,7 +315,7 @@ def _check_is_yaml(key: str, value: Any) -> None:
         yaml.dump(value, io.StringIO())
     except yaml.YAMLError:
         raise ConfigError(
-            f"The parameter '{key}' cannot stand in a configuration in YAML, since it is "
+            f"The parameter '{key}' cannot stand in a configuration in YAML, as it is "
             f"{value!r}: give numbers, strings, lists, dicts or arrays, and have setup() "
             "make of them what it needs."
         ) from None

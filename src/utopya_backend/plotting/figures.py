@@ -108,9 +108,19 @@ def _new_axes(picture: Picture) -> Axes:
     if isinstance(picture, Image):
         width, height = _lengths(picture)
         size = (6.4, min(max(5.2 * height / width + 0.8, 2.5), 9.0))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = _Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     return figure.add_subplot()
+
+
+class _Figure(Figure):
+    """A figure that a notebook shows as it is, without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with _style():
+            self.savefig(buffer, format="png", dpi=100)
+        return buffer.getvalue()
 
 
 def _draw_lines(ax: Axes, picture: Lines) -> None:
