@@ -315,8 +315,8 @@ def _check_is_yaml(key: str, value: Any) -> None:
         yaml.dump(value, io.StringIO())
     except yaml.YAMLError:
         raise ConfigError(
-            f"The parameter '{key}' cannot stand in a configuration in YAML, as it is "
-            f"{value!r}: give numbers, strings, lists, dicts or arrays, and have setup() "
+            f"The parameter '{key}' cannot stand in a configuration, which is in YAML, "
+            f"since it is {value!r}: give numbers, strings, lists, dicts or arrays, and have setup() "
             "make of them what it needs."
         ) from None
 
