@@ -195,7 +195,7 @@ def test_without_paramspace(model, monkeypatch):
         ("num_step: 3", ValueError, "no key 'num_step'"),
         ("parameter_space: {num_step: 3}", ValueError, "no key 'num_step'"),
         ("root_model_name: N", ValueError, "is the configuration of another model, N"),
-        ("a: 3", ValueError, "'a' in .* is a parameter of M .* Write:\nM:\n  a: 3"),
+        ("a: 3", ValueError, "'a' is a parameter of M .* Write:\nM:\n  a: 3"),
         ("num_steps: -1", ValueError, "num_steps has to be a whole number"),
         ("write_every: 0", ValueError, "write_every has to be"),
         ("seed: x", ValueError, "seed has to be"),
