@@ -237,7 +237,7 @@ def _walk(value: Any) -> Iterator[Any]:
 
 def _values_at(value: Any, path: Path) -> Iterator[Any]:
     if is_sweep(value):
-        for one in (value.default, *value.values):
+        for one in _values_of(value):
             yield from _values_at(one, path)
     elif not path:
         yield value
@@ -246,3 +246,11 @@ def _values_at(value: Any, path: Path) -> Iterator[Any]:
             yield from _values_at(value[path[0]], path[1:])
     elif isinstance(value, (list, tuple)) and path[0] in range(len(value)):
         yield from _values_at(value[int(path[0])], path[1:])
+
+
+def _values_of(sweep: Any) -> Iterator[Any]:
+    """The default, and the values; masked ones are not part of the sweep."""
+    masked = sys.modules["paramspace.paramdim"].Masked
+    default = sweep.default  # is masked where the sweep is not at it
+    yield default.value if isinstance(default, masked) else default
+    yield from (value for value in sweep.values if not isinstance(value, masked))

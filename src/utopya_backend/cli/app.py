@@ -10,6 +10,7 @@ from ..errors import EXIT_CODE, UserError
 from .info import info
 from .recover import recover
 from .run import run
+from .schema import schema
 from .show import show
 
 
@@ -33,4 +34,5 @@ def main() -> None:
 main.add_command(run)
 main.add_command(recover)
 main.add_command(show)
+main.add_command(schema)
 main.add_command(info)

@@ -56,11 +56,13 @@ def arguments_of(func: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """
     if typing.is_typeddict(func):
         return _keys_of(func)
-    return {
-        name: arg.replace(annotation=_evaluate(arg.annotation, func))
-        for name, arg in inspect.signature(func).parameters.items()
-        if arg.kind not in (arg.POSITIONAL_ONLY, arg.VAR_POSITIONAL)
-    }
+    arguments = {}
+    for name, arg in inspect.signature(func).parameters.items():
+        if arg.kind not in (arg.POSITIONAL_ONLY, arg.VAR_POSITIONAL):
+            annotation = _evaluate(arg.annotation, func)
+            same = annotation is arg.annotation
+            arguments[name] = arg if same else arg.replace(annotation=annotation)
+    return arguments
 
 
 def bare(annotation: Any) -> Any:
@@ -182,18 +184,29 @@ def size_of(annotation: Any) -> int | None:
 
 def _evaluate(annotation: Any, owner: Any) -> Any:
     """The annotation itself where it is a string, or has strings in it."""
-    if annotation is inspect.Parameter.empty:
-        return Any
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+    if annotation is inspect.Parameter.empty or type(annotation).__hash__ is None:
+        return Any  # none, or a value of some kind
+    if type(annotation) is type:
         return annotation
-    if annotation.__hash__ is None:  # no annotation at all
-        return Any
-    holder = types.SimpleNamespace(__annotations__={"it": annotation})
     try:
+        if isinstance(annotation, str):  # as `from __future__ import annotations` has
+            annotation = eval(annotation, *_names_known_to(owner))
+        if not _has_strings(annotation):
+            return annotation
+        holder = types.SimpleNamespace(__annotations__={"it": annotation})
         names = _names_known_to(owner)
         return typing.get_type_hints(holder, *names, include_extras=True)["it"]
     except Exception:  # whatever stands there: it was never meant to be evaluated
         return Any
+
+
+def _has_strings(annotation: Any) -> bool:
+    if isinstance(annotation, (str, typing.ForwardRef)):
+        return True
+    origin = typing.get_origin(annotation)
+    return origin not in (None, typing.Literal) and any(
+        map(_has_strings, typing.get_args(annotation))
+    )
 
 
 def _names_known_to(owner: Any) -> tuple[dict[str, Any], Mapping[str, Any]]:

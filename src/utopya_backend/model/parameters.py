@@ -36,7 +36,7 @@ Check = Callable[[Any, Any, str], Any]
 """Checks a value against an annotation, at a path; returns it, perhaps converted"""
 
 
-class _MisfitError(ParameterError):
+class _MisfitError(ConfigError):
     """A value is not what its annotation says."""
 
     def __init__(self, message: str, path: str = "") -> None:
@@ -65,9 +65,8 @@ def check_parameters(
         a member of an enum. Everything else is as it was.
 
     Raises:
-        TypeError: If one is not taken, or is not what its annotation says; or if one
-            without a default is missing.
-        ValueError: If several are wrong
+        TypeError: If one is not taken, or if one without a default is missing
+        ValueError: If one is not what its annotation says, or if several are wrong
     """
     arguments = arguments_of(func)
     catch_all = next(
@@ -105,8 +104,8 @@ def check(value: Any, annotation: Any, path: str) -> Any:
         The value, converted as :py:func:`check_parameters` says
 
     Raises:
-        TypeError: If it is something else
-        ValueError: If several things in it are
+        TypeError: If a field of a dataclass is missing, or is none of them
+        ValueError: If it is something else
     """
     annotation = bare(annotation)
     return _check_for(origin_of(annotation))(value, annotation, path)
