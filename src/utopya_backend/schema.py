@@ -228,8 +228,8 @@ def _descriptions_in(func: Callable[..., Any]) -> dict[str, str]:
 
 def _schema_of(annotation: Any, definitions: dict[str, Schema]) -> Schema:
     annotation = bare(annotation)
-    origin: Any = origin_of(annotation)
-    if not isinstance(origin, cabc.Hashable):
+    origin = origin_of(annotation)
+    if type(origin).__hash__ is None:  # no annotation at all
         return {}
     if origin in _SCALARS:
         return dict(_SCALARS[origin])
