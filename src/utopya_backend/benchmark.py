@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from .errors import ConfigError
+from .errors import ConfigError, Mistakes
 from .io.labels import write_coords
 from .io.timers import create_cumulative, create_total, fit_labels, label_rows
 from .io.timeseries import TimeSeries
-from .model.config import check_benchmark, check_parameters
+from .model.config import check_benchmark
+from .model.parameters import check_parameters
 from .model.step import StepwiseModel
 from .timer import Timer as Timer
 from .timer import format_elapsed
@@ -165,11 +166,12 @@ class ModelBenchmarkMixin(_Base):
             )
         return cfg or {}
 
-    def _check_before_setup(self) -> None:
-        cfg, section = self._benchmark_cfg(), f"{self.name}.benchmark"
-        check_parameters(self._configure_benchmark, cfg, section=section)
-        check_benchmark(cfg, section=section)
-        super()._check_before_setup()
+    def _check_before_setup(self, mistakes: Mistakes) -> None:
+        with mistakes:
+            cfg, section = self._benchmark_cfg(), f"{self.name}.benchmark"
+            check_parameters(self._configure_benchmark, cfg, section=section)
+            check_benchmark(cfg, section=section)
+        super()._check_before_setup(mistakes)
 
     def _parameters_of_setup(self) -> dict[str, Any]:
         parameters = super()._parameters_of_setup()

@@ -7,11 +7,16 @@ shows such an error as its text alone and exits with code 2.
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
 EXIT_CODE = 2
 """Exit code of a process that ends by an uncaught :py:class:`UserError`"""
+
+_MAX_MISTAKES = 30
+"""How many mistakes are shown at once"""
 
 
 class UserError(Exception):
@@ -32,6 +37,28 @@ class MissingKeyError(UserError, KeyError):
 
 class ParameterError(UserError, TypeError):
     """The parameters do not fit the signature of the function that takes them."""
+
+
+class ManyMistakesError(ConfigError):
+    """A configuration has several mistakes.
+
+    Attributes:
+        mistakes: An error for each of them
+    """
+
+    def __init__(self, mistakes: Sequence[UserError]) -> None:
+        super().__init__(mistakes)  # so that it can be pickled
+        self.mistakes = tuple(mistakes)
+
+    def __str__(self) -> str:
+        lines = [f"The configuration has {len(self.mistakes)} mistakes:"]
+        lines += [
+            "  - " + str(mistake).replace("\n", "\n    ")
+            for mistake in self.mistakes[:_MAX_MISTAKES]
+        ]
+        if (more := len(self.mistakes) - _MAX_MISTAKES) > 0:
+            lines.append(f"  … and {more} more.")
+        return "\n".join(lines)
 
 
 class MissingFileError(UserError, FileNotFoundError):
@@ -90,6 +117,91 @@ class OutputNotADirectoryError(UserError, NotADirectoryError):
     """What should be the output directory is something else."""
 
 
+class Mistakes:
+    """The errors of several checks, so that all of them are reported at once.
+
+    Example:
+        >>> mistakes = Mistakes()
+        >>> with mistakes:
+        ...     raise ConfigError("seed has to be an integer.")
+        >>> with mistakes:
+        ...     raise MissingKeyError("num_steps is missing.")
+        >>> mistakes.raise_any()
+        Traceback (most recent call last):
+        utopya_backend.errors.ManyMistakesError: The configuration has 2 mistakes:
+          - seed has to be an integer.
+          - num_steps is missing.
+    """
+
+    def __init__(self) -> None:
+        self._found: list[UserError] = []
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if isinstance(error, ManyMistakesError):
+            self._found += error.mistakes
+        elif isinstance(error, UserError):
+            self._found.append(error)
+        return isinstance(error, UserError)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def raise_any(self) -> None:
+        """Raises the only error, or one that lists all.
+
+        Raises:
+            UserError: If there are any
+        """
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            raise ManyMistakesError(self._found)
+
+
+@contextmanager
+def reporting(mistakes: Mistakes | None = None) -> Iterator[Mistakes]:
+    """Has a check report its mistakes at its end, unless its caller collects them.
+
+    Args:
+        mistakes: Where the caller collects them
+
+    Yields:
+        Where to note them
+
+    Raises:
+        UserError: If there are any, and nobody collects them
+    """
+    if mistakes is not None:
+        yield mistakes
+        return
+    own = Mistakes()
+    with own:
+        yield own
+    own.raise_any()
+
+
+def show(value: Any) -> str:
+    """How an error message shows a value: with its type, and not at any length.
+
+    Args:
+        value: The value
+
+    Example:
+        >>> show(2.5)
+        '2.5 (float)'
+    """
+    text = repr(value)
+    return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(value).__name__})"
+
+
 def suggest(
     name: object,
     possibilities: Iterable[str],
@@ -114,7 +226,9 @@ def suggest(
     """
     import difflib  # only needed once something is wrong
 
-    matches = difflib.get_close_matches(str(name), list(possibilities), 1, cutoff)
+    names = list(possibilities)
+    matches = [other for other in names if other.lower() == str(name).lower()]
+    matches += difflib.get_close_matches(str(name), names, 1, cutoff)
     return sentence.format(matches[0]) if matches else ""
 
 

@@ -316,8 +316,8 @@ def _check_is_yaml(key: str, value: Any) -> None:
     except yaml.YAMLError:
         raise ConfigError(
             f"The parameter '{key}' cannot stand in a configuration, which is in YAML, "
-            f"since it is {value!r}: give numbers, strings, lists, dicts or arrays, and have setup() "
-            "make of them what it needs."
+            f"since it is {value!r}: give numbers, strings, lists, dicts or arrays, "
+            "and have setup() make of them what it needs."
         ) from None
 
 

@@ -1,13 +1,21 @@
 """Generic tools: load a configuration, import a package, format a duration."""
 
+from __future__ import annotations  # constraints are imported on first use
+
 import datetime
 import os
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, MissingFileError, UnreadableFileError
 from .importing import import_from
+
+if TYPE_CHECKING:
+    from .constraints import Constraint, Path
+
+Loader = Callable[[str, str], Any]
+"""Loads a text, that of the file at a path"""
 
 # .. Configuration files ......................................................
 
@@ -33,6 +41,29 @@ def load_cfg_file(fpath: str, *, loader: str | None = None) -> Any:
         FileNotFoundError: If there is no such file.
         OSError: If it cannot be read.
     """
+    text, path, load = _read(fpath, loader)
+    return load(text, path)
+
+
+def load_with_constraints(fpath: str) -> tuple[Any, dict[Path, Constraint]]:
+    """Loads a configuration and what it demands of its own values.
+
+    Args:
+        fpath: Path to the configuration file; see :py:func:`load_cfg_file`
+
+    Returns:
+        What :py:func:`load_cfg_file` gives; and the constraints by ``!param`` and
+        ``!is-*``, which only YAML has, by their places in it
+    """
+    text, path, load = _read(fpath, None)
+    if load is _load_yaml:
+        cfg, constraints = _load_yaml(text, path, with_constraints=True)
+        return cfg, constraints
+    return load(text, path), {}
+
+
+def _read(fpath: str, loader: str | None) -> tuple[str, str, Loader]:
+    """The text of a file, its path, and what to load it with."""
     path = os.path.expanduser(fpath)
     if os.path.isdir(path):
         raise UnreadableFileError(
@@ -66,14 +97,14 @@ def load_cfg_file(fpath: str, *, loader: str | None = None) -> Any:
             f"The configuration file {path} is not in UTF-8 ({error}): "
             "save it with that encoding."
         ) from None
-    return load(text, path)
+    return text, path, load
 
 
-def _load_yaml(text: str, path: str) -> Any:
+def _load_yaml(text: str, path: str, *, with_constraints: bool = False) -> Any:
     from . import yaml  # on first use: not every process needs it
 
     try:
-        return yaml.load(text)
+        return yaml.load_with_constraints(text) if with_constraints else yaml.load(text)
     except yaml.YAMLError as error:
         text = str(error).replace('"<unicode string>"', path)
         text = text.partition("\n\nTo suppress this check see:")[0]
@@ -102,7 +133,7 @@ def _unreadable(path: str, language: str, problem: str) -> ConfigError:
     return ConfigError(f"Could not read {path} as {language}:\n{problem}")
 
 
-_LOADERS: dict[str, Callable[[str, str], Any]] = {
+_LOADERS: dict[str, Loader] = {
     "yaml": _load_yaml,
     "yml": _load_yaml,
     "json": _load_json,

@@ -17,18 +17,26 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
-from .errors import ConfigError, OutputDirectoryError
-from .finding import ModelInfo
+from .constraints import Constraints, check_constraints
+from .errors import (
+    ConfigError,
+    Mistakes,
+    OutputDirectoryError,
+    UserError,
+    reporting,
+)
+from .finding import ModelInfo, load_class
 from .model.config import (
     DEFAULTS,
-    ROOT_KEYS,
     check_root_cfg,
     likely_typos,
     parse_steps,
 )
-from .tools import load_cfg_file
+from .model.parameters import check_parameters
+from .tools import load_cfg_file, load_with_constraints
 
 BASE_CFG: dict[str, Any] = {
     **DEFAULTS,
@@ -47,11 +55,13 @@ def resolve_cfg(
     cfg_files: Iterable[str | os.PathLike[str]] = (),
     *,
     settings: Mapping[str, Any] | None = None,
+    thorough: bool = False,
     **updates: Any,
 ) -> dict[str, Any]:
     """Puts together the configuration of a universe.
 
-    It is checked as far as the framework can without knowing the model.
+    It is checked as far as the framework can without importing the model, which
+    checks its parameters itself.
 
     Args:
         model: The model
@@ -59,6 +69,8 @@ def resolve_cfg(
             either a run configuration of the frontend, of which the
             ``parameter_space`` is taken, or what would stand there.
         settings: Overrides them, too: what would stand in such a file
+        thorough: Whether to import the model and check its parameters, too. That is
+            done in any case if there are mistakes, so that all are told at once.
         **updates: Entries of the root level that override all of that
 
     Returns:
@@ -68,23 +80,72 @@ def resolve_cfg(
         UserError: If it is not what it has to be
     """
     cfg = copy.deepcopy(BASE_CFG)
-    if model.mv_cfg is not None:
-        _update(cfg, _load_parameter_space(model.mv_cfg, model))
-    if model.default_cfg is not None:
-        _update(cfg, {model.name: _load_mapping(model.default_cfg)})
-    for cfg_file in cfg_files:
-        _update(cfg, _load_parameter_space(Path(cfg_file), model))
-    _check_root_keys(settings or {}, "what is set", model)
-    _update(cfg, settings or {})
-    _update(cfg, {**updates, "root_model_name": model.name})
-    cfg.setdefault(model.name, {})
-    cfg = _defaults_of_sweeps(cfg)
-    cfg = check_root_cfg(cfg)
-    for key, value in zip(
-        ("num_steps", "write_start", "write_every"), parse_steps(cfg), strict=True
-    ):
-        cfg[key] = value
+    with reporting() as mistakes:
+        if model.mv_cfg is not None:
+            _update(cfg, _load_parameter_space(model.mv_cfg, model, mistakes))
+        if model.default_cfg is not None:
+            _update(cfg, {model.name: _load_mapping(model.default_cfg)})
+        for cfg_file in cfg_files:
+            _update(cfg, _load_parameter_space(Path(cfg_file), model, mistakes))
+        _check_root_keys(settings or {}, "the settings", model, mistakes)
+        _update(cfg, settings or {})
+        _update(cfg, {**updates, "root_model_name": model.name})
+        cfg.setdefault(model.name, {})
+        check_constraints(cfg, constraints_of(model, cfg_files), mistakes)
+        cfg = _defaults_of_sweeps(cfg)
+        cfg = check_root_cfg(cfg, mistakes)
+        for key, value in zip(
+            ("num_steps", "write_start", "write_every"),
+            parse_steps(cfg, mistakes),
+            strict=True,
+        ):
+            cfg[key] = value
+        if thorough or mistakes:
+            _check_parameters(model, cfg, mistakes)
     return cfg
+
+
+def _check_parameters(
+    model: ModelInfo, cfg: Mapping[str, Any], mistakes: Mistakes
+) -> None:
+    """Checks the parameters of a model as that does itself, if it can be imported."""
+    from .benchmark import ModelBenchmarkMixin
+
+    try:
+        cls = load_class(model)
+    except UserError:  # it is told when the model is run
+        return
+    parameters = dict(cfg[model.name])
+    if issubclass(cls, ModelBenchmarkMixin):
+        parameters.pop("benchmark", None)  # which is not for setup
+    setup = MethodType(cls.setup, object())  # without an argument for `self`
+    with mistakes:
+        check_parameters(setup, parameters, section=model.name, elsewhere=cfg)
+
+
+def constraints_of(
+    model: ModelInfo, cfg_files: Iterable[str | os.PathLike[str]] = ()
+) -> Constraints:
+    """What configuration files demand of the values of a universe's configuration.
+
+    Args:
+        model: The model, the defaults of which count
+        cfg_files: Files that override them. If one is a run configuration of the
+            frontend, it can turn the validation off, by ``perform_validation``.
+    """
+    constraints: Constraints = {}
+    for path in filter(None, (model.mv_cfg, *cfg_files)):
+        cfg, found = load_with_constraints(str(path))
+        if isinstance(cfg, Mapping) and not cfg.get("perform_validation", True):
+            return {}
+        constraints |= {
+            place[1:] if place[:1] == ("parameter_space",) else place: constraint
+            for place, constraint in found.items()
+        }
+    if model.default_cfg is not None:
+        _, found = load_with_constraints(str(model.default_cfg))
+        constraints |= {(model.name, *place): one for place, one in found.items()}
+    return constraints
 
 
 def make_run_dir(
@@ -179,7 +240,9 @@ def _load_mapping(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _load_parameter_space(path: Path, model: ModelInfo) -> dict[str, Any]:
+def _load_parameter_space(
+    path: Path, model: ModelInfo, mistakes: Mistakes
+) -> dict[str, Any]:
     """Loads a run configuration, or what would be its parameter space."""
     content = _load_mapping(path)
     if "parameter_space" in content:
@@ -188,29 +251,23 @@ def _load_parameter_space(path: Path, model: ModelInfo) -> dict[str, Any]:
         if not isinstance(content, Mapping):
             raise ConfigError(f"parameter_space in {path} has to be a mapping.")
         content = dict(content)
-    _check_root_keys(content, str(path), model)
+    _check_root_keys(content, str(path), model, mistakes)
     return content
 
 
-def _check_root_keys(cfg: Mapping[str, Any], path: str, model: ModelInfo) -> None:
+def _check_root_keys(
+    cfg: Mapping[str, Any], path: str, model: ModelInfo, mistakes: Mistakes
+) -> None:
     """Refuses what probably is a mistake: other root keys are a model's own."""
-    known = [*ROOT_KEYS, model.name]
     parameters = _load_mapping(model.default_cfg) if model.default_cfg else {}
     if cfg.get("root_model_name", model.name) != model.name:
         raise ConfigError(
             f"{path} is the configuration of another model, "
             f"{cfg['root_model_name']}, than {model.name}."
         )
-    for key in cfg:
-        if key in known:
-            continue
-        if key in parameters:
-            raise ConfigError(
-                f"'{key}' in {path} is a parameter of {model.name} and has to stand "
-                f"below its name. Write:\n{model.name}:\n  {key}: {cfg[key]}"
-            )
-    for typo in likely_typos({"root_model_name": model.name, **cfg}):
-        raise ConfigError(f"{path}: {typo}")
+    for typo in likely_typos({**cfg, "root_model_name": model.name}, parameters.keys()):
+        with mistakes:
+            raise ConfigError(f"{path}: {typo}")
 
 
 def _update(cfg: dict[str, Any], updates: Mapping[str, Any]) -> None:

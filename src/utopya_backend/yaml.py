@@ -13,7 +13,7 @@ does the work. Three things differ:
 
 import importlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO
 
 import numpy as np
@@ -34,6 +34,12 @@ marks)."""
 _PACKAGES_WITH_TAGS = ("yayaml", "paramspace.yaml")
 """Packages whose import adds tags to ruamel.yaml's SafeConstructor"""
 
+_CONSTRAINT = re.compile(r"!(is-|param\b)")
+"""What a document with constraints has in it"""
+
+Constraints = dict[tuple[str | int, ...], Any]
+"""Constraints by their places in a document: keys and indices from the root on"""
+
 
 class _UnknownTagError(Exception):
     """A tag was met that none of the packages imported so far knows."""
@@ -52,17 +58,41 @@ def load(text: str) -> Any:
         ruamel.yaml.YAMLError: If it cannot be read, for instance because of
             its syntax, a duplicate key or an unknown tag
     """
+    return _load_with(_Constructor, text)
+
+
+def load_with_constraints(text: str) -> tuple[Any, Constraints]:
+    """Reads a YAML 1.2 document, and what it demands of its values.
+
+    Args:
+        text: The document
+
+    Returns:
+        What :py:func:`load` gives; and a
+        :py:class:`~utopya_backend.constraints.Constraint` for each ``!param`` and
+        ``!is-*`` that stands in mappings and sequences, by its place
+
+    Raises:
+        ruamel.yaml.YAMLError: If it cannot be read, or if a constraint makes no sense
+    """
+    if not _CONSTRAINT.search(text):
+        return load(text), {}
+    value, constraints = _load_with(_ConstraintConstructor, text)
+    return value, constraints
+
+
+def _load_with(constructor: "type[_Constructor]", text: str) -> Any:
     try:
-        return _load_with_tags(text)
+        return _load_with_tags(constructor, text)
     except YAMLError:
         raise
     except Exception as error:  # of what constructs a value, e.g. a date
         raise YAMLError(f"{type(error).__name__}: {error}") from error
 
 
-def _load_with_tags(text: str) -> Any:
+def _load_with_tags(constructor: "type[_Constructor]", text: str) -> Any:
     try:
-        return _load(text)
+        return _load(constructor, text)
     except _UnknownTagError as error:
         tag = str(error)
     for package in _PACKAGES_WITH_TAGS:
@@ -75,7 +105,7 @@ def _load_with_tags(text: str) -> Any:
                 f"pip install {error.name}"
             ) from None
         try:
-            return _load(text)
+            return _load(constructor, text)
         except _UnknownTagError as error:
             tag = str(error)
     known = [name for name in _Constructor.all_constructors() if name]
@@ -102,19 +132,19 @@ def dump(obj: Any, stream: TextIO) -> None:
     yaml.dump(obj, stream)
 
 
-def _load(text: str) -> Any:
+def _load(constructor: "type[_Constructor]", text: str) -> Any:
     if not _NOT_FOR_C_PARSER.search(text):
         try:
-            return _parser(pure=False).load(text)
+            return _parser(constructor, pure=False).load(text)
         except YAMLError:
             pass  # the other parser decides what is an error, and how to say it
-    return _parser(pure=True).load(text)
+    return _parser(constructor, pure=True).load(text)
 
 
-def _parser(*, pure: bool) -> YAML:
+def _parser(constructor: "type[_Constructor]", *, pure: bool) -> YAML:
     # A parser keeps state, notably of a document with a directive: one each.
     yaml = YAML(typ="safe", pure=pure)
-    yaml.Constructor = _Constructor
+    yaml.Constructor = constructor
     return yaml
 
 
@@ -191,6 +221,49 @@ _Constructor.own_constructors = {
     **{f"!is-{name}": _Constructor.construct_value for name in _PARAMETER_SHORTHANDS},
     None: _Constructor.construct_unknown,
 }
+
+
+class _ConstraintConstructor(_Constructor):
+    """Gives the value of a document and the constraints in it."""
+
+    def construct_document(self, node: Node) -> tuple[Any, Constraints]:
+        value = super().construct_document(node)
+        # Only now the nodes of merged mappings (`<<: *base`) are where they belong.
+        return value, dict(self._constraints_in(node, ()))
+
+    def _constraints_in(
+        self, node: Node, path: tuple[str | int, ...]
+    ) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+        if _CONSTRAINT.match(str(node.tag)):
+            yield path, self._constraint_at(node)
+        elif len(path) > _MAX_DEPTH or str(node.tag) not in _WITH_PLACES:
+            return
+        elif isinstance(node, MappingNode):
+            for key_node, value_node in node.value:
+                key = self.construct_object(key_node, deep=True)
+                yield from self._constraints_in(value_node, (*path, key))
+        elif isinstance(node, SequenceNode):
+            for index, item in enumerate(node.value):
+                yield from self._constraints_in(item, (*path, index))
+
+    def _constraint_at(self, node: Node) -> Any:
+        from .constraints import Constraint  # few documents have any
+
+        mode = str(node.tag).removeprefix("!")
+        try:
+            if mode == "param":
+                return Constraint(**self.construct_mapping(node, deep=True))
+            return Constraint.from_shorthand(mode, self.construct_value(node))
+        except (TypeError, ValueError) as error:
+            problem = f"this constraint makes no sense: {error}"
+            raise ConstructorError(None, None, problem, node.start_mark) from None
+
+
+_WITH_PLACES = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "!pspace")
+"""Tags of what has keys or indices, rather than values that are computed"""
+
+_MAX_DEPTH = 100
+"""Below that, a document surely refers to itself"""
 
 
 class _Representer(SafeRepresenter):

@@ -165,7 +165,7 @@ def test_model_without_data(model):
         (["M", "cfg.yml"], "write_every: 0", "write_every has to be a whole number of"),
         (["M", "cfg.yml"], "log_levels: {model: loud}", "There is no log level 'loud'"),
         (["M", "cfg.yml"], "num_step: 3", "Did you mean 'num_steps'"),
-        (["M", "cfg.yml"], "size: 3", "'size' in cfg.yml is a parameter of M"),
+        (["M", "cfg.yml"], "size: 3", "cfg.yml: 'size' is a parameter of M"),
         (["M", "cfg.yml"], "M: {sise: 3}", "'sise' is not one of them. Did you mean"),
         (["M", "--steps", "-1"], "", "Invalid value for '--steps'"),
         (["M", "--seed", "x"], "", "Invalid value for '--seed'"),

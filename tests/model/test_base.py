@@ -924,3 +924,51 @@ def test_an_error_of_a_models_own_keeps_its_traceback(make, tmp_path):
     with pytest.raises(FileNotFoundError):
         make(Loading)
     assert sys.excepthook is hook
+
+
+# .. All mistakes at once .....................................................
+
+
+class Typed(StepwiseModel):
+    def setup(self, *, speed: float, size: tuple[int, int] = (1, 1), n: int = 1):
+        self.given = (speed, size, n)
+
+    def perform_step(self):
+        pass
+
+    def write_data(self):
+        pass
+
+
+def test_all_mistakes_at_once(write_cfg, tmp_path):
+    path = write_cfg(seed=-1, num_steps=2.5, M={"speed": "fast", "sise": 1}, output=3)
+    with pytest.raises(ValueError, match="has 5 mistakes") as error:
+        Typed(cfg_file_path=path)
+    for start in (
+        "seed has to be an integer", "output has to be a mapping",
+        "num_steps has to be a whole number", "M.speed has to be a number",
+        "M.sise: Typed.setup() takes: speed, size, n. 'sise' is not one of them.",
+    ):  # fmt: skip
+        assert f"\n  - {start}" in str(error.value)
+    assert not (tmp_path / "data.h5").exists()
+
+
+def test_setup_gets_what_it_is_annotated_with(make):
+    model = make(Typed, M={"speed": 1, "size": [2, 3], "n": 1e3})
+    assert model.given == (1, (2, 3), 1000)
+    assert [*map(type, model.given)] == [int, tuple, int]
+    assert model.cfg == {"speed": 1, "size": [2, 3], "n": 1e3}
+
+
+def test_parameter_and_section_in_the_wrong_place(make, caplog):
+    make(Typed, M={"speed": 1}, m={"n": 3}, n=3)
+    assert "There is no key 'm' in a configuration. Did you mean 'M'?" in caplog.text
+    assert "'n' is a parameter of M and has to stand below its name." in caplog.text
+
+
+def test_constraints_in_a_configuration(write_cfg):
+    path = write_cfg(M={"speed": 1})
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("own: !param {default: 3, limits: [0, 1]}\n")
+    with pytest.raises(ValueError, match=r"^own has to be a number in \[0, 1\], but"):
+        Typed(cfg_file_path=path)

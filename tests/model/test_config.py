@@ -1,4 +1,3 @@
-import functools
 import math
 import os
 import subprocess
@@ -10,7 +9,6 @@ import pytest
 from utopya_backend.model.config import (
     check_benchmark,
     check_output_path,
-    check_parameters,
     check_root_cfg,
     parse_step_number,
     parse_steps,
@@ -144,34 +142,7 @@ def test_invalid_steps():
         parse_steps({"num_steps": 3, "write_start": -1})
 
 
-# .. Parameters ...............................................................
-
-
-def setup(*, beta, gamma: float = 1.0):
-    pass
-
-
-def test_parameters():
-    check_parameters(setup, {"beta": 1}, section="M")
-    check_parameters(lambda **kwargs: None, {"anything": 1}, section="M")
-    check_parameters(lambda a, *args: None, {"a": 1}, section="M")
-
-
-def test_wrong_parameters():
-    with pytest.raises(TypeError) as error:
-        check_parameters(setup, {"betta": 1, 3: 4}, section="M")
-    assert str(error.value) == (
-        "The parameters in section 'M' of the configuration do not fit. "
-        "setup() takes: beta, gamma.\n"
-        "  'betta' is not one of them. Did you mean 'beta'?\n"
-        "  '3' is not one of them.\n"
-        "  'beta' is missing, and has no default."
-    )
-
-
-def test_no_parameters_at_all():
-    with pytest.raises(TypeError, match="takes: none"):
-        check_parameters(lambda: None, {"a": 1}, section="M")
+# .. The entry `benchmark` ....................................................
 
 
 @pytest.mark.parametrize(
@@ -198,17 +169,6 @@ def test_benchmark_entry():
         "info_fstr": "{name} {x}", "info_kwargs": {"x": 1},
     }  # fmt: skip
     check_benchmark(cfg, section="M.benchmark")
-
-
-def test_setup_without_a_name():
-    check_parameters(functools.partial(setup, gamma=1), {"beta": 1}, section="M")
-    with pytest.raises(TypeError, match=r"setup\(\) takes: beta, gamma"):
-        check_parameters(functools.partial(setup, gamma=1), {}, section="M")
-
-
-def test_positional_only_arguments_cannot_be_given():
-    with pytest.raises(TypeError, match="'a' is not one of them"):
-        check_parameters(lambda a, /: None, {"a": 1}, section="M")
 
 
 # .. Output path ..............................................................

@@ -122,7 +122,11 @@ def run(
     """  # noqa: D301  # the \b is for click: it keeps the line breaks below it
     info = find_model(model)
     config = resolve_cfg(
-        info, cfg, settings=_nested(settings), **_root_entries(**options)
+        info,
+        cfg,
+        settings=_nested(settings),
+        thorough=dry_run,
+        **_root_entries(**options),
     )
     if dry_run:
         yaml.dump(config, sys.stdout)

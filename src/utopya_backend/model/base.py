@@ -7,6 +7,7 @@ steps.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
 import os
@@ -21,7 +22,12 @@ import h5py
 
 from ..closing import close_at_exit
 from ..display import Display, Nothing, Report, display_of
-from ..errors import UserError, hide_traceback_of_user_errors
+from ..errors import (
+    Mistakes,
+    UserError,
+    hide_traceback_of_user_errors,
+    reporting,
+)
 from ..io.output import COMMIT_INTERVAL, OutputFile
 from ..io.provenance import describe_exit, describe_failure, write_end, write_start
 from ..logging import backend_logger
@@ -37,12 +43,7 @@ from ..signal import (
     restore_signal_handlers,
     stop_without_reader,
 )
-from .config import (
-    check_output_path,
-    check_parameters,
-    check_root_cfg,
-    likely_typos,
-)
+from .config import check_output_path, check_root_cfg, likely_typos
 from .hooks import (
     METHODS_BEFORE_SETUP,
     METHODS_BETWEEN_ITERATIONS,
@@ -51,6 +52,7 @@ from .hooks import (
     is_ours,
     only_debugs,
 )
+from .parameters import check_parameters
 from .parts import ModelParts
 
 
@@ -133,19 +135,22 @@ class BaseModel(ModelParts):
 
     def __prepare(self, cfg_file_path: str) -> None:
         """All that comes before the model's own set-up."""
-        self._root_cfg = check_root_cfg(
-            self._get_root_cfg(cfg_file_path, _log=self._log)
-        )
-        self._name = self._root_cfg["root_model_name"]
-        self._cfg = self._root_cfg[self._name]
+        with reporting() as mistakes:
+            self._root_cfg = check_root_cfg(
+                self._get_root_cfg(cfg_file_path, _log=self._log), mistakes
+            )
+            self._name = self._root_cfg["root_model_name"]
+            self._cfg = self._root_cfg[self._name]
+            self._check_constraints(mistakes)
+            self._check_before_setup(mistakes)
         self._monitor_emit_interval = self._root_cfg["monitor_emit_interval"]
-        self._check_before_setup()
         self._setup_loggers(self._log)
         self.__progress = Progress(self._log)
         self.__display = display_of(self.name)
         self.log.info("Setting up model '%s' ...", self.name)
         self.log.info("  Class:  %s", type(self).__qualname__)
-        for typo in likely_typos(self.root_cfg):
+        parameters = inspect.signature(self.setup).parameters.keys()
+        for typo in likely_typos(self.root_cfg, parameters - self.cfg.keys()):
             self.log.warning(typo)
         forget_stop_condition()
         if self.ATTACH_SIGNAL_HANDLERS:
@@ -458,18 +463,28 @@ class BaseModel(ModelParts):
 
     # .. Parts of the set-up ..................................................
 
-    def _check_before_setup(self) -> None:
+    def _check_before_setup(self, mistakes: Mistakes) -> None:
         """Checks, before anything is made, all that can be known by then.
 
         What a model's own methods use or change is up to them.
+
+        Args:
+            mistakes: Where to note what is wrong
         """
         if is_ours(self._setup_output_file):
-            check_output_path(self.root_cfg)
+            with mistakes:
+                check_output_path(self.root_cfg)
         if all(is_ours(getattr(self, name)) for name in METHODS_BEFORE_SETUP):
-            self.__check_parameters()
+            with mistakes:
+                self.__checked_parameters()
 
-    def __check_parameters(self) -> None:
-        check_parameters(self.setup, self._parameters_of_setup(), section=self.name)
+    def __checked_parameters(self) -> dict[str, Any]:
+        return check_parameters(
+            self.setup,
+            self._parameters_of_setup(),
+            section=self.name,
+            elsewhere=self.root_cfg,
+        )
 
     def _parameters_of_setup(self) -> dict[str, Any]:
         """The arguments of ``setup``: the model's configuration."""
@@ -477,8 +492,7 @@ class BaseModel(ModelParts):
 
     def _invoke_setup(self) -> None:
         self.log.info("Invoking model setup ...")
-        self.__check_parameters()
-        self.setup(**self._parameters_of_setup())
+        self.setup(**self.__checked_parameters())
         self.log.info("Model setup finished.\n")
         self._setup_finished()
 

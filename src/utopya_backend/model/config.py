@@ -1,14 +1,13 @@
 """What the configuration of a universe has to be: pure checks, no effects.
 
-They run before a model makes its output file, so that a mistake in a
-configuration leaves nothing behind.
+They run before the output file is made, so that a mistake leaves nothing behind.
 """
 
-import inspect
+import functools
 import math
 import numbers
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,12 @@ from ..errors import (
     ConfigError,
     MissingFileError,
     MissingKeyError,
+    Mistakes,
     OutputExistsError,
     OutputNotADirectoryError,
     OutputPermissionError,
-    ParameterError,
+    reporting,
+    show,
     suggest,
 )
 from ..logging import get_level
@@ -32,7 +33,6 @@ DEFAULTS: dict[str, Any] = {
     "log_levels": {"backend": "warning", "model": "info"},
 }
 """Root-level entries that a configuration may lack, with the frontend's values"""
-
 
 ROOT_KEYS = frozenset(
     {
@@ -51,11 +51,12 @@ ROOT_KEYS = frozenset(
 """All root-level keys that this package or the frontend know"""
 
 
-def check_root_cfg(root_cfg: Any) -> dict[str, Any]:
+def check_root_cfg(root_cfg: Any, mistakes: Mistakes | None = None) -> dict[str, Any]:
     """Checks the entries that every model needs, and fills in the defaults.
 
     Args:
         root_cfg: The configuration of a universe, as loaded from its file
+        mistakes: Where to note invalid entries; by default, they are raised
 
     Returns:
         A copy with all of :py:data:`DEFAULTS`. The model's own section, where
@@ -68,45 +69,49 @@ def check_root_cfg(root_cfg: Any) -> dict[str, Any]:
     if not isinstance(root_cfg, Mapping):
         raise ConfigError(
             f"A configuration has to be a mapping of keys to values, but is "
-            f"{_show(root_cfg)}. Begin it with: root_model_name: <name>"
+            f"{show(root_cfg)}. Begin it with: root_model_name: <name>"
         )
     if odd := [key for key in root_cfg if not isinstance(key, str)]:
         raise ConfigError(
-            f"The keys of a configuration have to be strings, but {_show(odd[0])} is "
+            f"The keys of a configuration have to be strings, but {show(odd[0])} is "
             f"not. Write it in quotes: '{odd[0]}'"
         )
     cfg = {**DEFAULTS, **root_cfg}
-    name = _require(root_cfg, "root_model_name", "the name of the model, e.g. SIR")
-    _check_name(name)
-    section = _require(root_cfg, name, "the section with the model's parameters")
-    if section is None:
-        cfg[name] = {}
-    elif not isinstance(section, Mapping):
-        raise ConfigError(
-            f"The section '{name}' has to be a mapping of parameters to values, "
-            f"but is {_show(section)}."
-        )
-    _check_seed(cfg["seed"])
-    _check_monitor_emit_interval(cfg["monitor_emit_interval"])
-    for key in ("seed_numpy_rng", "seed_system_rng"):
-        _check_other_seed(key, cfg.get(key))
-    cfg["log_levels"] = _check_log_levels(cfg["log_levels"])
-    _check_output(cfg.get("output"))
+    with reporting(mistakes) as found:
+        for key, check in _CHECKS.items():
+            with found:
+                check(cfg.get(key))
+        with found:
+            cfg["log_levels"] = _check_log_levels(cfg["log_levels"])
+        name = _require(root_cfg, "root_model_name", "the name of the model, e.g. SIR")
+        _check_name(name)
+        cfg[name] = _check_section(root_cfg, name)
     return cfg
 
 
-def likely_typos(root_cfg: Mapping[str, Any]) -> Iterator[str]:
-    """Hints at keys that resemble one of ours; other ones may be a model's own.
+def likely_typos(
+    root_cfg: Mapping[str, Any], parameters: Set[str] = frozenset()
+) -> Iterator[str]:
+    """Hints at keys that are probably mistakes; other ones may be a model's own.
 
     Args:
         root_cfg: The configuration of a universe
+        parameters: What has to stand below the model's name
 
     Yields:
         A sentence for each such key
     """
-    known = ROOT_KEYS | {root_cfg["root_model_name"]}
-    for key in root_cfg.keys() - known:
-        if hint := suggest(key, known, cutoff=0.85):
+    name = root_cfg["root_model_name"]
+    known = ROOT_KEYS | {name}
+    for key, value in root_cfg.items():
+        if key in known:
+            continue
+        if key in parameters:
+            yield (
+                f"'{key}' is a parameter of {name} and has to stand below its name. "
+                f"Write:\n{name}:\n  {key}: {value}"
+            )
+        elif hint := suggest(key, known, cutoff=0.85):
             yield f"There is no key '{key}' in a configuration.{hint}"
 
 
@@ -131,7 +136,7 @@ def check_output_path(cfg: Mapping[str, Any]) -> str:
     if not isinstance(path, (str, os.PathLike)) or not str(path):
         raise ConfigError(
             f"output_path has to be the path of the HDF5 file to write, but is "
-            f"{_show(path)}. Write e.g.: output_path: /data/uni0/data.h5"
+            f"{show(path)}. Write e.g.: output_path: /data/uni0/data.h5"
         )
     path = os.path.expanduser(os.fspath(path))
     directory = os.path.dirname(path) or "."
@@ -177,16 +182,19 @@ def parse_step_number(key: str, value: Any, *, minimum: int) -> int:
     if not is_number or value != value // 1 or not minimum <= value < math.inf:
         raise ConfigError(
             f"{key} has to be a whole number of at least {minimum}, but is "
-            f"{_show(value)}. Write e.g.: {key}: {1 if 'write' in key else 100}"
+            f"{show(value)}. Write e.g.: {key}: {1 if 'write' in key else 100}"
         )
     return int(value)
 
 
-def parse_steps(cfg: Mapping[str, Any]) -> tuple[int, int, int]:
+def parse_steps(
+    cfg: Mapping[str, Any], mistakes: Mistakes | None = None
+) -> tuple[int, int, int]:
     """Reads the entries that say when a stepwise model runs and writes.
 
     Args:
         cfg: The configuration of a universe; ``num_steps`` is mandatory
+        mistakes: Where to note invalid entries; by default, they are raised
 
     Returns:
         ``num_steps``, ``write_start`` (default: 0), ``write_every``
@@ -196,50 +204,15 @@ def parse_steps(cfg: Mapping[str, Any]) -> tuple[int, int, int]:
         KeyError: If ``num_steps`` is missing
         ValueError: If an entry is no whole number or too small
     """
-    num_steps = _require(cfg, "num_steps", "the number of steps, e.g. 100")
-    return (
-        parse_step_number("num_steps", num_steps, minimum=0),
-        parse_step_number("write_start", cfg.get("write_start", 0), minimum=0),
-        parse_step_number("write_every", cfg.get("write_every", 1), minimum=1),
-    )
-
-
-def check_parameters(
-    func: Callable[..., Any], parameters: Mapping[Any, Any], *, section: str
-) -> None:
-    """Checks that a function can be called with these keyword arguments.
-
-    Args:
-        func: The function, e.g. the ``setup`` method of a model
-        parameters: The arguments
-        section: Where in the configuration they stand
-
-    Raises:
-        TypeError: If one is not taken, or one without a default is missing
-    """
-    arguments = inspect.signature(func).parameters.values()
-    named = {
-        arg.name: arg.default is arg.empty
-        for arg in arguments
-        if arg.kind in (arg.POSITIONAL_OR_KEYWORD, arg.KEYWORD_ONLY)
-    }
-    takes_all = any(arg.kind is arg.VAR_KEYWORD for arg in arguments)
-    problems = [
-        f"'{key}' is not one of them.{suggest(key, named)}"
-        for key in parameters
-        if not isinstance(key, str) or (key not in named and not takes_all)
-    ]
-    problems += [
-        f"'{name}' is missing, and has no default."
-        for name, required in named.items()
-        if required and name not in parameters
-    ]
-    if problems:
-        name = getattr(func, "__qualname__", "setup")
-        raise ParameterError(
-            f"The parameters in section '{section}' of the configuration do not fit. "
-            f"{name}() takes: {', '.join(named) or 'none'}.\n  " + "\n  ".join(problems)
-        )
+    steps = {"num_steps": 0, "write_start": 0, "write_every": 1}
+    with reporting(mistakes) as found:
+        for key, minimum in steps.items():
+            with found:
+                if key == "num_steps":
+                    _require(cfg, key, "the number of steps, e.g. 100")
+                value = cfg.get(key, minimum)
+                steps[key] = parse_step_number(key, value, minimum=minimum)
+    return steps["num_steps"], steps["write_start"], steps["write_every"]
 
 
 def check_benchmark(cfg: Mapping[str, Any], *, section: str) -> None:
@@ -256,25 +229,25 @@ def check_benchmark(cfg: Mapping[str, Any], *, section: str) -> None:
         if not isinstance(cfg.get(key, True), bool):
             raise ConfigError(
                 f"{section}.{key} has to be true or false (in YAML 1.2, yes and no are "
-                f"strings), but is {_show(cfg[key])}."
+                f"strings), but is {show(cfg[key])}."
             )
-    group_name = cfg.get("group_name", "benchmark")
-    if not isinstance(group_name, str) or not group_name:
+    name = cfg.get("group_name", "benchmark")
+    if not isinstance(name, str) or not name:
         raise ConfigError(
             f"{section}.group_name has to be the name of a group, but is "
-            f"{_show(group_name)}. Write e.g.: group_name: benchmark"
+            f"{show(name)}. Write e.g.: group_name: benchmark"
         )
     if cfg.get("compression", 3) not in range(10):
         raise ConfigError(
             f"{section}.compression has to be a gzip level from 0 to 9, but is "
-            f"{_show(cfg['compression'])}."
+            f"{show(cfg['compression'])}."
         )
     try:
         np.dtype(cfg.get("dtype", "float32"))
     except TypeError:
         raise ConfigError(
             f"{section}.dtype has to be a data type of numpy, but is "
-            f"{_show(cfg['dtype'])}. Write e.g.: dtype: float32"
+            f"{show(cfg['dtype'])}. Write e.g.: dtype: float32"
         ) from None
     try:
         format_elapsed(
@@ -293,7 +266,7 @@ def check_benchmark(cfg: Mapping[str, Any], *, section: str) -> None:
 def _check_seed(seed: Any) -> None:
     if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0:
         raise ConfigError(
-            f"seed has to be an integer of at least 0, but is {_show(seed)}. "
+            f"seed has to be an integer of at least 0, but is {show(seed)}. "
             "Write e.g.: seed: 42"
         )
 
@@ -304,7 +277,7 @@ def _check_other_seed(key: str, seed: Any) -> None:
     if not isinstance(seed, numbers.Integral) or not 0 <= int(seed) < 2**32:
         raise ConfigError(
             f"{key} has to be true, false or an integer from 0 to 2**32 - 1, but is "
-            f"{_show(seed)}. (In YAML 1.2, yes and no are strings.)"
+            f"{show(seed)}. (In YAML 1.2, yes and no are strings.)"
         )
 
 
@@ -314,39 +287,55 @@ def _check_output(output: Any) -> None:
         return
     if not isinstance(output, Mapping):
         raise ConfigError(
-            f"output has to be a mapping, but is {_show(output)}. Write e.g.: "
+            f"output has to be a mapping, but is {show(output)}. Write e.g.: "
             "output: {commit_interval: 1.0}"
         )
-    known = ("driver", "commit_interval", "fsync")
-    for key in output:
-        if key not in known:
-            raise ConfigError(
-                f"There is no key '{key}' in the section 'output', which takes: "
-                f"{', '.join(known)}.{suggest(key, known)}"
-            )
-    if output.get("driver", "native") not in ("transactional", "native"):
+    with reporting() as mistakes:
+        for key, value in output.items():
+            with mistakes:
+                if key not in _OUTPUT_CHECKS:
+                    raise ConfigError(
+                        f"There is no key '{key}' in the section 'output', which "
+                        f"takes: {', '.join(_OUTPUT_CHECKS)}."
+                        f"{suggest(key, _OUTPUT_CHECKS)}"
+                    )
+                _OUTPUT_CHECKS[key](value)
+
+
+def _check_driver(driver: Any) -> None:
+    if driver not in ("transactional", "native"):
         raise ConfigError(
-            f"output.driver has to be transactional or native, but is "
-            f"{_show(output['driver'])}."
+            f"output.driver has to be transactional or native, but is {show(driver)}."
         )
-    if not isinstance(output.get("fsync", True), bool):
-        raise ConfigError(
-            f"output.fsync has to be true or false, but is {_show(output['fsync'])}."
-        )
-    interval = output.get("commit_interval", 1.0)
-    is_number = isinstance(interval, numbers.Real) and not isinstance(interval, bool)
-    if not is_number or not 0 <= interval < math.inf:
+
+
+def _check_commit_interval(interval: Any) -> None:
+    if not _is_duration(interval) or interval == math.inf:
         raise ConfigError(
             "output.commit_interval has to be a number of seconds, at least 0, but is "
-            f"{_show(interval)}."
+            f"{show(interval)}."
         )
+
+
+def _check_fsync(fsync: Any) -> None:
+    if not isinstance(fsync, bool):
+        raise ConfigError(
+            f"output.fsync has to be true or false, but is {show(fsync)}."
+        )
+
+
+_OUTPUT_CHECKS: dict[str, Callable[[Any], None]] = {
+    "driver": _check_driver,
+    "commit_interval": _check_commit_interval,
+    "fsync": _check_fsync,
+}
 
 
 def _check_name(name: Any) -> None:
     if not isinstance(name, str) or name in ("", ".", "..") or "/" in name:
         raise ConfigError(
             f"root_model_name has to be a string without slashes, but is "
-            f"{_show(name)}. Write e.g.: root_model_name: SIR"
+            f"{show(name)}. Write e.g.: root_model_name: SIR"
         )
     if name in ROOT_KEYS:
         raise ConfigError(
@@ -355,19 +344,42 @@ def _check_name(name: Any) -> None:
         )
 
 
+def _is_duration(value: Any) -> bool:
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_number and bool(value >= 0)
+
+
 def _check_monitor_emit_interval(interval: Any) -> None:
-    is_number = isinstance(interval, numbers.Real) and not isinstance(interval, bool)
-    if not is_number or not interval >= 0:
+    if not _is_duration(interval):
         raise ConfigError(
             "monitor_emit_interval has to be a number of seconds, at least 0, but is "
-            f"{_show(interval)}. Write e.g.: monitor_emit_interval: 2.0"
+            f"{show(interval)}. Write e.g.: monitor_emit_interval: 2.0"
         )
+
+
+def _check_section(root_cfg: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = _require(root_cfg, name, "the section with the model's parameters")
+    if not isinstance(section, Mapping | None):
+        raise ConfigError(
+            f"The section '{name}' has to be a mapping of parameters to values, "
+            f"but is {show(section)}."
+        )
+    return {} if section is None else section
+
+
+_CHECKS: dict[str, Callable[[Any], None]] = {
+    "seed": _check_seed,
+    "monitor_emit_interval": _check_monitor_emit_interval,
+    "seed_numpy_rng": functools.partial(_check_other_seed, "seed_numpy_rng"),
+    "seed_system_rng": functools.partial(_check_other_seed, "seed_system_rng"),
+    "output": _check_output,
+}
 
 
 def _check_log_levels(value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ConfigError(
-            f"log_levels has to be a mapping, but is {_show(value)}. Write e.g.: "
+            f"log_levels has to be a mapping, but is {show(value)}. Write e.g.: "
             "log_levels: {backend: warning, model: info}"
         )
     levels: dict[str, Any] = {**DEFAULTS["log_levels"], **value}
@@ -390,8 +402,3 @@ def _require(cfg: Mapping[str, Any], key: str, meaning: str) -> Any:
         f"The configuration lacks the key '{key}': {meaning}. It has: "
         f"{', '.join(names) or 'nothing'}.{similar}"
     )
-
-
-def _show(value: Any) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(value).__name__})"

@@ -4,20 +4,23 @@ from __future__ import annotations  # numpy.random is imported on first use
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import h5py
 
+from ..errors import Mistakes
 from ..io.output import create_output_file
 from ..logging import backend_logger, get_level
-from ..tools import load_cfg_file
+from ..tools import load_with_constraints
 from .config import check_output_path
 from .hooks import ModelHooks
 from .rng import make_rng
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from ..constraints import Constraint, Path
 
 
 class ModelParts(ModelHooks):
@@ -41,6 +44,7 @@ class ModelParts(ModelHooks):
         self._log = log
         self._h5file: Any = None
         self._h5group: Any = None
+        self.__constraints: Mapping[Path, Constraint] = {}
 
     @property
     def name(self) -> str:
@@ -79,8 +83,20 @@ class ModelParts(ModelHooks):
     ) -> dict[str, Any]:
         """Loads the configuration of the universe."""
         _log.info("Loading configuration file ...\n  %s", cfg_file_path)
-        cfg: dict[str, Any] = load_cfg_file(cfg_file_path)
+        cfg: dict[str, Any]
+        cfg, self.__constraints = load_with_constraints(cfg_file_path)
         return cfg
+
+    def _check_constraints(self, mistakes: Mistakes) -> None:
+        """Checks what the configuration file itself demands of its values.
+
+        Args:
+            mistakes: Where to note what is wrong
+        """
+        if self.__constraints:
+            from ..constraints import check_constraints  # few files have any
+
+            check_constraints(self.root_cfg, self.__constraints, mistakes)
 
     def _setup_loggers(self, _log: logging.Logger) -> None:
         """Sets up the model's logger, and the levels of it and the backend's.

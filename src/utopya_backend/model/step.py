@@ -7,6 +7,7 @@ from typing import Any
 
 import h5py
 
+from ..errors import Mistakes
 from ..io.graph import GraphSeries, check_graph, create_graph_group, write_graph
 from ..io.grid import GridSeries, check_grid
 from ..io.labels import (
@@ -157,10 +158,10 @@ class StepwiseModel(BaseModel):
 
     # .. Additions to the base class ..........................................
 
-    def _check_before_setup(self) -> None:
-        super()._check_before_setup()
+    def _check_before_setup(self, mistakes: Mistakes) -> None:
         if is_ours(self._parse_root_cfg):
-            parse_steps(self.root_cfg)
+            parse_steps(self.root_cfg, mistakes)
+        super()._check_before_setup(mistakes)
 
     def _parse_root_cfg(self, **root_cfg: Any) -> None:
         """Takes the number of steps and the times of writing.
