@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import termios
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,8 +73,12 @@ def test_replaced_output(monkeypatch):
 
 def test_in_a_notebook(monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    shell = SimpleNamespace(kernel=None)
+    ipython = SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
     assert isinstance(display_of("M"), Bar)
+    del shell.kernel  # IPython in a terminal
+    assert isinstance(display_of("M"), FrontendLines)
 
 
 def test_showing_by():

@@ -144,6 +144,7 @@ def test_class(source, model, tmp_path):
     assert info.default_cfg is None
     assert info.args[-2:] == ("utopya_backend.launch", f"{where}:Walk")
     assert load_class(info).__name__ == "Walk"
+    assert info.cls is load_class(info)
     (tmp_path / "Walk_cfg.yml").touch()
     assert find_model(model).default_cfg == tmp_path / "Walk_cfg.yml"
 

@@ -114,6 +114,8 @@ def test_exports():
         "DEFAULT_LOG_FORMAT", "LOG_LEVELS", "BaseModel", "ModelBenchmarkMixin",
         "StepwiseModel", "backend_logger", "get_level", "import_package_from_dir",
         "load_cfg_file",
+        # Beyond the reference page
+        "simulate", "simulation",
     }  # fmt: skip
     assert all(hasattr(utopya_backend, name) for name in utopya_backend.__all__)
 

@@ -239,4 +239,4 @@ def test_no_class(model):
     (model / "run_model.py").write_text("")
     result = CliRunner().invoke(main, ["schema", str(model)])
     assert result.exit_code == 2
-    assert "There is no class of a model in" in result.output
+    assert "There is no model in" in result.output

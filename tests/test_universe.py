@@ -144,7 +144,7 @@ def test_constraints_of_the_defaults(files, model, tmp_path):
     assert resolve_cfg(model)["M"]["nested"]["b"] == 2
     directory = files(cfg_yml="seed: -1\nM: {a: -1, nested: {b: 2.5}}\nm: {}")
     with pytest.raises(ValueError, match="has 4 mistakes") as error:
-        resolve_cfg(model, directory / "cfg.yml")
+        resolve_cfg(model, [directory / "cfg.yml"])
     for text in (
         "There is no key 'm' in a configuration. Did you mean 'M'?",
         "M.a has to be a number in (0, inf), but is -1 (int).",
@@ -159,12 +159,12 @@ def test_constraints_of_a_sweep(files, model):
     text = "parameter_space: {M: {a: !sweep {default: 1, values: [1, 0]}}}"
     directory = files(cfg_yml=text)
     with pytest.raises(ValueError, match=r"M\.a has to be a number in .* but is 0"):
-        resolve_cfg(model, directory / "cfg.yml")
+        resolve_cfg(model, [directory / "cfg.yml"])
     directory = files(cfg_yml=f"perform_validation: false\n{text}")
-    assert resolve_cfg(model, directory / "cfg.yml")["M"]["a"] == 1
+    assert resolve_cfg(model, [directory / "cfg.yml"])["M"]["a"] == 1
 
 
 def test_constraints_of_a_run_configuration(files, model):
     directory = files(cfg_yml="parameter_space: {num_steps: !is-positive-int 0}")
     with pytest.raises(ValueError, match=r"^num_steps has to be a number in \(0, inf"):
-        resolve_cfg(model, directory / "cfg.yml")
+        resolve_cfg(model, [directory / "cfg.yml"])

@@ -90,7 +90,8 @@ def display_of(name: str) -> Display:
 
 def in_notebook() -> bool:
     """Whether this process computes the cells of a notebook."""
-    return "ipykernel" in sys.modules
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 class FrontendLines:

@@ -47,13 +47,15 @@ class ModelInfo:
             class, or ``package.module:MyModel``; None if it is no Python program
         default_cfg: The file with the default values of its parameters
         mv_cfg: A file with other defaults, below its key ``parameter_space``
+        cls: Its class, if that is known
     """
 
     name: str
-    args: tuple[str, ...]
+    args: tuple[str, ...] = ()
     source: str | None = None
     default_cfg: Path | None = None
     mv_cfg: Path | None = None
+    cls: type[BaseModel] | None = None
 
 
 def find_model(model: str | os.PathLike[str]) -> ModelInfo:
@@ -94,6 +96,8 @@ def load_class(model: str | os.PathLike[str] | ModelInfo) -> type[BaseModel]:
         UserError: As of :py:func:`find_model`
     """
     info = model if isinstance(model, ModelInfo) else find_model(model)
+    if info.cls is not None:
+        return info.cls
     if info.source is None:
         raise ModelImportError(
             f"The program of {info.name}, {info.args[0]}, is not written in Python, so "
@@ -119,6 +123,7 @@ def _of_class(source: str) -> ModelInfo:
         (sys.executable, "-m", "utopya_backend.launch", source),
         source=source,
         default_cfg=default_cfg if default_cfg.exists() else None,
+        cls=cls,
     )
 
 

@@ -60,8 +60,32 @@ def import_file(path: str) -> ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None  # it ends with .py, which has a loader
-    with searching(os.path.dirname(path)):
+    with _modules_beside(os.path.dirname(path)):
         return _load(spec)
+
+
+@contextmanager
+def _modules_beside(directory: str) -> Iterator[None]:
+    """Has the modules in a directory be found, even if their names are taken."""
+    names = {os.path.splitext(name)[0] for name in os.listdir(directory)}
+    names -= sys.stdlib_module_names
+    hidden = {
+        name: sys.modules.pop(name)
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] in names and not _is_below(module, directory)
+    }
+    try:
+        with searching(directory):
+            yield
+    finally:
+        sys.modules.update(hidden)
+
+
+def _is_below(module: ModuleType, directory: str) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and os.path.realpath(file).startswith(
+        os.path.realpath(directory) + os.sep
+    )
 
 
 @contextmanager

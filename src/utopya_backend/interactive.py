@@ -276,7 +276,7 @@ def _find(model: Model) -> tuple[ModelInfo, type[BaseModel]]:
         )
     if inspect.isabstract(model):
         model(cfg_file_path="")  # Python says which methods are missing
-    return ModelInfo(model.__name__, ()), model
+    return ModelInfo(model.__name__, cls=model), model
 
 
 def _configuration(

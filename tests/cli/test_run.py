@@ -322,6 +322,21 @@ def test_dry_run(model):
     assert not Path("out").exists()
 
 
+def test_dry_run_checks_the_parameters(model):
+    stderr = run("M", "--set", "M.sise=3", "--dry-run", code=2).stderr
+    assert stderr.count("Did you mean 'size'?") == 1
+
+
+def test_all_mistakes_at_once(model):
+    """Those that the command notices, and those that the model would."""
+    stderr = run("M", "--set", "M.sise=3", "--set", "seed=x", code=2).stderr
+    assert stderr.startswith(
+        "Error: The configuration has 2 mistakes:\n  - seed has to"
+    )
+    assert "Did you mean 'size'?" in stderr
+    assert not Path("out").exists()
+
+
 def test_warnings_are_shown(model):
     result = run("M", "--write-start", "10")
     assert result.stderr.startswith("WARNING No data will be written: write_start is")
@@ -335,7 +350,7 @@ def test_warnings_are_shown(model):
         (["--set", "M..x=1"], "is not of the form"),
         (["--set", "M.x=[1"], "'[1' is no value in YAML"),
         (["--set", "M=1", "--set", "M.x=1"], "M was set to 1 before, so that M.x"),
-        (["--set", "size=1"], "'size' in what is set is a parameter of M"),
+        (["--set", "size=1"], "the settings: 'size' is a parameter of M"),
         (["--set", "num_setps=1"], "There is no key 'num_setps' in a configuration"),
         (["--seed", "x"], "'x' is not a valid integer"),
         (["--seed", "-1"], "-1 is not in the range x>=0"),
