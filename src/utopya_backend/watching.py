@@ -134,17 +134,17 @@ def find_universes(path: str | os.PathLike[str]) -> list[Path]:
         FileNotFoundError: If there is no such run
     """
     path = Path(path).expanduser()
-    if path.is_file() or (path.name == "data.h5" and path.parent.is_dir()):
+    if path.is_file() or (path.name == "data.h5" and _is_universe(path.parent)):
         return [path]
-    if any((path / name).exists() for name in ("data.h5", "config.yml", "out.log")):
-        return [path / "data.h5"]
-    if (path / "data").is_dir():
+    if (path / "data").is_dir() and not (path / "data.h5").exists():
         found = [
             directory / "data.h5"
             for directory in path.glob("data/uni*")
             if directory.name[3:].isdigit() and directory.is_dir()
         ]
         return sorted(found, key=universe_number)
+    if _is_universe(path):
+        return [path / "data.h5"]
     if not path.exists():
         raise MissingFileError(f"There is no run {path}: check the path.")
     runs = sorted(str(run.parent) for run in path.glob("*/data"))
@@ -176,6 +176,11 @@ def log_of(path: Path) -> Path:
         path: Its output file
     """
     return path.with_name("out.log")
+
+
+def _is_universe(directory: Path) -> bool:
+    names = ("data.h5", "config.yml", "out.log")
+    return any((directory / name).is_file() for name in names)
 
 
 def _look_at(path: Path, clock: Callable[[], float]) -> Snapshot:

@@ -21,6 +21,7 @@ from ..watching import Snapshot, State, expected_number, look
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _BAR_WIDTH = 24
+_MIN_SECONDS = 0.005  # shorter ones are shown as 0.00s
 
 
 @click.command()
@@ -105,8 +106,9 @@ class Screen:
         start = ""
         if self._is_terminal:
             width, height = shutil.get_terminal_size()
-            if len(lines) >= height:
-                lines = [*lines[: height - 2], f"… and {len(lines) - height + 2} more"]
+            room = max(2, height - 1)  # the cursor is below them
+            if len(lines) > room:
+                lines = [*lines[: room - 1], f"… and {len(lines) - room + 1} more"]
             lines = [_cut(line, width) for line in lines]
             if self._num_lines:
                 start = f"\x1b[{self._num_lines}A\r\x1b[J"  # up, and clear from there
@@ -133,7 +135,7 @@ class View:
     def __init__(self) -> None:
         """Begins without having seen anything."""
         self._speeds: dict[Path, Speed] = {}
-        self._reports: dict[Path, Report] = {}
+        self._progress_of: dict[Path, tuple[int, float]] = {}
 
     def lines(self, run: str, seen: Sequence[Snapshot], expected: int) -> list[str]:
         """Describes a run.
@@ -160,9 +162,12 @@ class View:
             if seen.started is not None:
                 speed.update(Report(0, 0, {}), seen.started)
         report = seen.report
-        if report is None or report == self._reports.get(seen.path):
+        if report is None:
             return
-        self._reports[seen.path] = report
+        progress = (report.n_iter, report.progress)
+        if progress == self._progress_of.get(seen.path):
+            return
+        self._progress_of[seen.path] = progress
         time = seen.last_line or seen.time
         if seen.ended is not None:  # what it was on the whole
             speed = self._speeds[seen.path] = Speed()
@@ -181,10 +186,11 @@ class View:
         if seen.glance.rows:
             yield "Last values:"
             yield from _table([_describe_row(row) for row in seen.glance.rows])
-        if seen.glance.timers:
+        timers = {k: v for k, v in seen.glance.timers.items() if v >= _MIN_SECONDS}
+        if timers:
             yield "Elapsed times:"
             fstr = "  {name:<{w}s}  {time_str:>10s}  {percent_of_max:5.1f} %"
-            yield from format_elapsed(seen.glance.timers, fstr).splitlines()
+            yield from format_elapsed(timers, fstr, sort=True).splitlines()
         if seen.last_commit is not None:
             size = format_size(seen.num_bytes)
             age = _age(seen, seen.last_commit)

@@ -109,6 +109,8 @@ def has_writer(path: str | os.PathLike[str], *, now: float | None = None) -> boo
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False  # whoever closes the file removes the journal
+    except PermissionError:
+        return True  # it cannot be known
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:  # there is another lock, or it cannot be known
