@@ -156,8 +156,8 @@ def test_ctrl_c(waiter):
     assert stderr == b""
 
 
-def test_a_commit_is_not_put_off(waiter):
-    """The file is closed again, and its journal is as before."""
+def test_the_run_goes_on_while_it_is_looked_at(waiter):
+    """As often as possible; nothing is missing from its file."""
     file = waiter / "data/uni0/data.h5"
     watch(waiter)
     Path("go").touch()
