@@ -66,14 +66,16 @@ def check_beginning(
 
     Args:
         whole: The same data of a run that was not stopped, None if it is not there
-        stopped: That of the run that was
+        stopped: That of the run that was, likewise
         stopped_at: The time of a model with steps by then
 
     Returns:
         What is wrong, None if all is right
     """
-    if whole is None or stopped is None:
-        return "is only there in one of the runs"
+    if whole is None:
+        return "is not there in a whole run"
+    if stopped is None:  # what begins later need not be there yet
+        stopped = Series([], [])
     rows = stopped.rows
     if stopped_at is None or whole.times is None:  # how many there are, nobody knows
         rows = _without_empty_end(stopped)
@@ -85,13 +87,13 @@ def check_beginning(
         return f"has {len(rows)} rows, more than that of a whole run"
     for index, (row, other) in enumerate(zip(rows, whole.rows, strict=False)):
         if difference := _describe_difference(np.asarray(other), np.asarray(row)):
-            return f"row {index} differs from that of a whole run {difference}"
+            return f"row {index} is not that of a whole run ({difference})"
     return None
 
 
 def _describe_difference(one: Array, other: Array) -> str | None:
     if one.shape != other.shape or one.dtype != other.dtype:
-        return "in its shape or type"
+        return "another shape or type"
     return first_difference(one, other)
 
 
