@@ -259,6 +259,7 @@ def test_other_values_without_steps():
 def test_another_type():
     class Changes(Walk):
         def setup(self):
+            super().setup()
             self.dset = self.h5group.create_group("x")
             self.dset.attrs["content"] = "time_series"
 

@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-
 from utopya_backend.testing import (
     check_same_seed_same_data,
     check_same_under_frontend,
