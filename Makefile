@@ -10,7 +10,7 @@ FRONTEND := .venv-frontend
 FRONTEND_HOME := $(CURDIR)/out/frontend
 UTOPYA = env -u PYTHONPATH HOME="$(FRONTEND_HOME)" $(FRONTEND)/bin/utopya
 
-.PHONY: help demo frontend test coverage lint docs kill replay full-disk readers same universe soak \
+.PHONY: help demo frontend test coverage lint docs pictures kill kill-published replay full-disk readers same universe soak \
 	bench pictures clean
 
 help:  ## Show this list
@@ -46,6 +46,9 @@ docs: $(VENV)/.installed $(VENV)/.installed-docs  ## Build the manual, docs/_bui
 
 kill: $(VENV)/.installed  ## Kill 200 models at random moments, check their data (15 min)
 	$(BIN)/python campaigns/kill.py 200
+
+kill-published: $(VENV)/.installed $(FRONTEND)/.installed  ## The same for 60 models of the published backend (1 min)
+	$(BIN)/python campaigns/kill_published.py $(FRONTEND)/bin/python 60
 
 replay: $(VENV)/.installed  ## Rebuild a file as it is after each single write (6 min)
 	$(BIN)/python campaigns/replay.py

@@ -79,10 +79,16 @@ class ConsoleParser(CodeBlockParser):
 
 @pytest.fixture(scope="module")
 def in_tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(tmp_path_factory.mktemp("docs"))
+    before, modules = Path.cwd(), set(sys.modules)
+    directory = tmp_path_factory.mktemp("docs")
+    os.chdir(directory)
+    sys.path.insert(0, str(directory))  # as for somebody who runs Python there
     yield
+    sys.path.remove(str(directory))
     os.chdir(before)
+    for name in set(sys.modules) - modules:  # another page has files of these names
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(directory)):
+            del sys.modules[name]
 
 
 pytest_collect_file = Sybil(
