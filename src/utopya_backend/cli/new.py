@@ -47,7 +47,7 @@ def new(model: str) -> None:
         click.echo(f"  {file:<{len(name) + 12}}{what}")
     click.echo("\nRun it, draw its data, and test it:\n")
     click.echo(f"  utopya-backend run {shlex.quote(path)}")
-    click.echo(f"  utopya-backend plot out/{name}/*")
+    click.echo(f"  utopya-backend plot out/{name}")
     click.echo(f"  pytest {shlex.quote(path)}")
     if name[0].islower():
         click.echo(f"\n(Classes mostly begin with a capital: {_camel_case(name)}.)")
