@@ -132,7 +132,14 @@ def test_file_of_another_program(tmp_path):
 def test_directory_of_runs(tmp_path):
     for name in ("261122-100000", "261122-200000"):
         (tmp_path / name / "data").mkdir(parents=True)
-    assert f"its latest run, {tmp_path}/261122-200000?" in show(tmp_path, code=2)
+    assert "There is no data.h5 in " in show(tmp_path, code=2)
+    for name in ("261122-100000", "261122-200000"):
+        universe = tmp_path / name / "data/uni0"
+        universe.mkdir()
+        with h5py.File(universe / "data.h5", "w") as file:
+            file["x"] = 1
+    (line, *_) = show(tmp_path).splitlines()  # of the latest one
+    assert line.startswith(f"{tmp_path}/261122-200000/data/uni0/data.h5")
 
 
 def test_mistakes(tmp_path):

@@ -46,8 +46,9 @@ def plot(
 ) -> None:
     """Draw what is in the output, by its labels.
 
-    PATH is a data.h5, the directory of a universe or of a run, also while a model
-    writes it. VAR is a variable, such as SIR/I, or I if there is but one, or a group;
+    PATH is a data.h5, the directory of a universe or of a run, or one with several
+    runs, such as out/SIR, for the latest one; a model may still be writing it. VAR is
+    a variable, such as SIR/I, or I if there is but one, or a group;
     without it, all are drawn.
 
     A time series becomes a line, and many of them, such as those of an ensemble, their

@@ -31,9 +31,10 @@ _MAX_VALUES = 10_000_000  # the range of larger datasets is not looked for
 def show(path: str) -> None:
     """Show what is in an output file, and where it comes from.
 
-    PATH is a data.h5, the directory of a universe or of a run. A file that is still
-    being written is shown as it is at its last commit; one whose writer was killed
-    while it committed is recovered first.
+    PATH is a data.h5, the directory of a universe or of a run, or one with several
+    runs, such as out/SIR, for the latest one. A file that is still being written is
+    shown as it is at its last commit; one whose writer was killed while it committed
+    is recovered first.
     """
     problems = []
     for number, data_path in enumerate(find_outputs(path)):

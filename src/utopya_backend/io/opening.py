@@ -23,7 +23,8 @@ def find_outputs(path: str | os.PathLike[str]) -> list[Path]:
     """Finds the output files of a run.
 
     Args:
-        path: A file, or the directory of a universe or of a run
+        path: A file, or the directory of a universe or of a run; of a directory with
+            several runs, as ``out/<name>``, the latest one is taken.
 
     Returns:
         The files, by the numbers of their universes
@@ -44,11 +45,11 @@ def find_outputs(path: str | os.PathLike[str]) -> list[Path]:
         if file.parent.name[3:].isdigit()
     ]
     if not found:
-        runs = sorted(str(run.parent) for run in path.glob("*/data"))
-        hint = f" Did you mean its latest run, {runs[-1]}?" if runs else ""
+        if runs := sorted(run.parent for run in path.glob("*/data")):
+            return find_outputs(runs[-1])  # their names begin with the time
         raise MissingFileError(
             f"There is no data.h5 in {path}, nor in its data/uni*/: give the path of a "
-            f"data.h5, or of the directory of a run.{hint}"
+            "data.h5, or of the directory of a run."
         )
     return sorted(found, key=universe_number)
 

@@ -97,7 +97,7 @@ def read_output(path: str | os.PathLike[str]) -> "Node":
         return read_file(files[0])
     from .ensemble import read_run
 
-    return read_run(Path(path), files)
+    return read_run(files[0].parents[2], files)
 
 
 @dataclass
