@@ -24,6 +24,11 @@ from sybil.parsers.myst import CodeBlockParser
 
 from utopya_backend import load_cfg_file
 
+pytest_plugins = ["utopya_backend.testing"]
+
+# What `utopya-backend new` copies: it is tested where it is copied to.
+collect_ignore = ["src/utopya_backend/scaffold"]
+
 NOT_RUN = ("make ", "pip ", "git ", "source ")
 
 

@@ -14,6 +14,7 @@ BUILTINS = {
     errors.JournalError: ValueError,
     errors.MissingPackageError: ImportError,
     errors.ModelImportError: ImportError,
+    errors.ModelNameError: ValueError,
     errors.NotAnOutputFileError: ValueError,
     errors.FileInUseError: BlockingIOError,
     errors.OutputExistsError: FileExistsError,

@@ -157,8 +157,10 @@ def test_class_in_a_package(source):
         find_model("pkg.model:Walk")
 
 
-def test_class_beside_the_program(source):
+def test_class_beside_the_program(source, monkeypatch):
     """As of a `run_model.py` with a package `impl`; other models are not meant."""
+    for name in [name for name in sys.modules if f"{name}.".startswith("impl.")]:
+        monkeypatch.delitem(sys.modules, name)  # another model's, of another test
     source(WALK, "impl/__init__.py")
     source(INFO.replace("M", "Walk"), "Walk_info.yml")
     source("from impl import Walk\nimport impl\n", "run_model.py")

@@ -82,7 +82,7 @@ class FileInUseError(UserError, BlockingIOError):
 
 
 class OutputExistsError(UserError, FileExistsError):
-    """An output file already exists: it is never overwritten."""
+    """What should be made exists already: nothing is ever overwritten."""
 
 
 class OutputPermissionError(UserError, PermissionError):
@@ -103,6 +103,10 @@ class MissingPackageError(UserError, ImportError):
 
 class ModelImportError(UserError, ImportError):
     """The class of a model cannot be imported."""
+
+
+class ModelNameError(UserError, ValueError):
+    """A model cannot have this name."""
 
 
 class UnknownVariableError(UserError, LookupError):

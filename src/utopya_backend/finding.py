@@ -77,7 +77,7 @@ def find_model(model: str | os.PathLike[str]) -> ModelInfo:
         return _read_manifest(manifest) if manifest else _of_class(str(path.absolute()))
     if ":" in os.fspath(model) and not path.exists():
         return _of_class(os.fspath(model))
-    return _read_manifest(_find_manifest(path))
+    return _read_manifest(find_manifest(path))
 
 
 def load_class(model: str | os.PathLike[str] | ModelInfo) -> type[BaseModel]:
@@ -323,7 +323,17 @@ def _manifest_with_executable(path: Path) -> Path | None:
     return None
 
 
-def _find_manifest(path: Path) -> Path:
+def find_manifest(path: str | os.PathLike[str]) -> Path:
+    """Finds the manifest of a model.
+
+    Args:
+        path: The manifest itself, or the directory with it
+
+    Raises:
+        FileNotFoundError: If there is none
+        ValueError: If there are several, or it is another kind of file
+    """
+    path = Path(path).expanduser()
     if path.is_file():
         if path.suffix not in (".yml", ".yaml"):
             raise ConfigError(

@@ -6,34 +6,24 @@ import h5py
 import numpy as np
 import pytest
 
-from utopya_backend import import_package_from_dir
-from utopya_backend.finding import find_model
-from utopya_backend.universe import (
-    make_run_dir,
-    make_universe,
-    resolve_cfg,
+from utopya_backend.testing import (
+    check_same_seed_same_data,
+    check_survives_stop_signal,
+    check_write_schedule,
 )
 
 DIRECTORY = Path(__file__).parents[2] / "examples/ForestFire"
+SMALL = {"grid_shape": [30, 40]}
 EMPTY, TREE, FIRE = 0, 1, 2
 
 
 @pytest.fixture
-def make_forest(tmp_path):
-    impl = import_package_from_dir(str(DIRECTORY / "impl"))
-    models = []
-
+def make_forest(make_model):
     def make(*, seed=42, num_steps=30, **parameters):
-        cfg = resolve_cfg(find_model(DIRECTORY), seed=seed, num_steps=num_steps)
-        cfg["write_every"] = 1
-        cfg["ForestFire"] |= {"grid_shape": [30, 40]} | parameters
-        cfg_file = make_universe(make_run_dir(tmp_path, "ForestFire"), cfg)
-        models.append(impl.ForestFire(cfg_file_path=cfg_file))
-        return models[-1]
+        settings = {"seed": seed, "num_steps": num_steps, "write_every": 1}
+        return make_model(DIRECTORY, SMALL | parameters, **settings)
 
-    yield make
-    for model in models:
-        model.close()
+    return make
 
 
 def test_program(tmp_path):
@@ -80,11 +70,19 @@ def test_rules_cell_by_cell(make_forest):
 
 
 def test_deterministic(make_forest):
-    first, second, other = (make_forest(seed=seed) for seed in (1, 1, 2))
-    for model in (first, second, other):
+    check_same_seed_same_data(DIRECTORY, SMALL, num_steps=30, write_every=1)
+    first, other = (make_forest(seed=seed) for seed in (1, 2))
+    for model in (first, other):
         model.run()
-    assert (first.grid[:] == second.grid[:]).all()
     assert (first.grid[:] != other.grid[:]).any()
+
+
+def test_write_schedule():
+    check_write_schedule(DIRECTORY, SMALL)
+
+
+def test_stop_signal():
+    check_survives_stop_signal(DIRECTORY, SMALL, num_steps=30)
 
 
 def test_a_fire_spreads_by_a_cell_a_step(make_forest):

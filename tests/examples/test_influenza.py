@@ -1,5 +1,6 @@
 """The example on real data: it follows the curve that was observed."""
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -9,38 +10,23 @@ import numpy as np
 import pytest
 
 from utopya_backend import import_package_from_dir
-from utopya_backend.finding import find_model
-from utopya_backend.universe import (
-    make_run_dir,
-    make_universe,
-    resolve_cfg,
+from utopya_backend.testing import (
+    check_same_seed_same_data,
+    check_survives_stop_signal,
+    check_write_schedule,
 )
 
 DIRECTORY = Path(__file__).parents[2] / "examples/Influenza"
 OBSERVED = [3, 8, 26, 76, 225, 298, 258, 233, 189, 128, 68, 29, 14, 4]
 
 
-@pytest.fixture(scope="module")
-def impl():
-    return import_package_from_dir(str(DIRECTORY / "impl"))
-
-
 @pytest.fixture
-def make_influenza(impl, tmp_path):
-    models = []
-
-    def make(**updates):
-        cfg = resolve_cfg(find_model(DIRECTORY), **updates)
-        cfg_file = make_universe(make_run_dir(tmp_path, "Influenza"), cfg)
-        models.append(impl.Influenza(cfg_file_path=cfg_file))
-        return models[-1]
-
-    yield make
-    for model in models:
-        model.close()
+def make_influenza(make_model):
+    return functools.partial(make_model, DIRECTORY)
 
 
-def test_observations(impl):
+def test_observations():
+    impl = import_package_from_dir(str(DIRECTORY / "impl"))
     assert impl.model.load_observations().tolist() == OBSERVED
 
 
@@ -83,11 +69,19 @@ def test_labels(make_influenza):
 
 
 def test_same_seed_same_numbers(make_influenza):
-    first, second, other = (make_influenza(seed=seed) for seed in (1, 1, 2))
-    for model in (first, second, other):
+    check_same_seed_same_data(DIRECTORY)
+    first, other = (make_influenza(seed=seed) for seed in (1, 2))
+    for model in (first, other):
         model.run()
-    assert (first.h5group["I"][:] == second.h5group["I"][:]).all()
     assert (first.h5group["I"][:] != other.h5group["I"][:]).any()
+
+
+def test_write_schedule():
+    check_write_schedule(DIRECTORY)
+
+
+def test_stop_signal():
+    check_survives_stop_signal(DIRECTORY)
 
 
 def test_monitor(make_influenza):

@@ -8,34 +8,24 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from utopya_backend import import_package_from_dir
-from utopya_backend.finding import find_model
 from utopya_backend.io import open_output
-from utopya_backend.universe import (
-    make_run_dir,
-    make_universe,
-    resolve_cfg,
+from utopya_backend.testing import (
+    check_same_seed_same_data,
+    check_survives_stop_signal,
+    check_write_schedule,
 )
 
 DIRECTORY = Path(__file__).parents[2] / "examples/Opinions"
+SMALL = {"num_agents": 100}
 
 
 @pytest.fixture
-def make_opinions(tmp_path):
-    impl = import_package_from_dir(str(DIRECTORY / "impl"))
-    models = []
-
+def make_opinions(make_model):
     def make(*, seed=42, num_steps=100, **parameters):
-        cfg = resolve_cfg(find_model(DIRECTORY), seed=seed, num_steps=num_steps)
-        cfg["write_every"] = 20
-        cfg["Opinions"] |= {"num_agents": 100} | parameters
-        cfg_file = make_universe(make_run_dir(tmp_path, "Opinions"), cfg)
-        models.append(impl.Opinions(cfg_file_path=cfg_file))
-        return models[-1]
+        settings = {"seed": seed, "num_steps": num_steps, "write_every": 20}
+        return make_model(DIRECTORY, SMALL | parameters, **settings)
 
-    yield make
-    for model in models:
-        model.close()
+    return make
 
 
 def run_program(tmp_path, **kwargs):
@@ -146,10 +136,17 @@ def test_number_of_opinions(make_opinions, bound):
 
 
 def test_same_seed_same_numbers(make_opinions):
-    first, second, other = (make_opinions(seed=seed) for seed in (1, 1, 2))
-    for model in (first, second, other):
+    check_same_seed_same_data(DIRECTORY, SMALL, num_steps=100, write_every=20)
+    first, other = (make_opinions(seed=seed) for seed in (1, 2))
+    for model in (first, other):
         model.run()
-    assert (first.opinions[:] == second.opinions[:]).all()
-    assert list(first.graph.edges) == list(second.graph.edges)
     assert (first.opinions[:] != other.opinions[:]).any()
     assert list(first.graph.edges) != list(other.graph.edges)
+
+
+def test_write_schedule():
+    check_write_schedule(DIRECTORY, SMALL)
+
+
+def test_stop_signal():
+    check_survives_stop_signal(DIRECTORY, SMALL, num_steps=20)

@@ -10,14 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from utopya_backend import import_package_from_dir
-from utopya_backend.finding import find_model
 from utopya_backend.io import open_output
-from utopya_backend.universe import (
-    make_run_dir,
-    make_universe,
-    resolve_cfg,
-)
+from utopya_backend.testing import check_same_seed_same_data, check_survives_stop_signal
 
 DIRECTORY = Path(__file__).parents[2] / "examples/PredatorPrey"
 FEW = {"num_prey": 20, "num_predators": 20, "area": 0.2, "num_writes": 501}
@@ -25,28 +19,19 @@ BIRTH, PREDATION, DEATH = (1, 0), (-1, 1), (0, -1)
 
 
 @pytest.fixture
-def make_model(tmp_path):
-    impl = import_package_from_dir(str(DIRECTORY / "impl"))
-    models = []
-
+def make_animals(make_model):
     def make(*, seed=42, **parameters):
-        cfg = resolve_cfg(find_model(DIRECTORY), seed=seed)
-        cfg["PredatorPrey"] |= parameters
-        cfg_file = make_universe(make_run_dir(tmp_path, "PredatorPrey"), cfg)
-        models.append(impl.PredatorPrey(cfg_file_path=cfg_file))
-        return models[-1]
+        return make_model(DIRECTORY, parameters, seed=seed)
 
-    yield make
-    for model in models:
-        model.close()
+    return make
 
 
 @pytest.fixture
-def run(make_model):
+def run(make_animals):
     """Runs a model; returns it and all its states, with the time each begins."""
 
     def make_and_run(**parameters):
-        model = make_model(**parameters)
+        model = make_animals(**parameters)
         states = [(0.0, model.prey, model.predators)]
         iterate = model.iterate
 
@@ -103,8 +88,8 @@ def test_many_events_between_two_rows(run):
     ]
 
 
-def test_event_at_the_time_of_a_row(make_model):
-    model = make_model(end_time=2, num_writes=3)
+def test_event_at_the_time_of_a_row(make_animals):
+    model = make_animals(end_time=2, num_writes=3)
     model.next_event = 1.0
     model.prolog()
     assert model.num_written == 1
@@ -123,8 +108,8 @@ def test_events(run):
     assert events == {BIRTH, PREDATION, DEATH}
 
 
-def test_rates(make_model):
-    model = make_model(birth_rate=1, predation_rate=0.1, area=5, death_rate=2)
+def test_rates(make_animals):
+    model = make_animals(birth_rate=1, predation_rate=0.1, area=5, death_rate=2)
     number, counts, waiting_times = 20_000, Counter(), []
     for _ in range(number):
         model.prey, model.predators = 30, 40
@@ -204,13 +189,17 @@ def test_run_again(run):
 
 def test_deterministic(run):
     parameters = {"end_time": 5, **FEW}
-    first, second, other = (run(seed=seed, **parameters)[0] for seed in (1, 1, 2))
-    assert first.population[:].tobytes() == second.population[:].tobytes()
+    check_same_seed_same_data(DIRECTORY, parameters)
+    first, other = (run(seed=seed, **parameters)[0] for seed in (1, 2))
     assert first.population[:].tobytes() != other.population[:].tobytes()
 
 
-def test_monitor_and_progress(make_model):
-    model = make_model(end_time=1)
+def test_stop_signal():
+    check_survives_stop_signal(DIRECTORY, {"end_time": 5, **FEW})
+
+
+def test_monitor_and_progress(make_animals):
+    model = make_animals(end_time=1)
     assert model.monitor({}) == {"time": 0, "prey": 1000, "predators": 1000}
     progress = []
     while model.should_iterate():

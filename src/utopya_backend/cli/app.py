@@ -11,7 +11,9 @@ from ..errors import EXIT_CODE, UserError, suggest
 
 # Each in the module of its name, which is imported when it is called: most need
 # packages that the others do not.
-_COMMANDS = ("run", "show", "plot", "schema", "recover", "completion", "info")
+_COMMANDS = (
+    "new", "run", "watch", "show", "plot", "schema", "recover", "completion", "info",
+)  # fmt: skip
 
 
 class _Commands(click.Group):

@@ -98,6 +98,7 @@ def open_for_reading(
 def open_hdf5(
     path: str,
     *,
+    patience: float = _PATIENCE,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> h5py.File:
@@ -105,6 +106,7 @@ def open_hdf5(
 
     Args:
         path: The file
+        patience: For how long [s]
         clock: Tells the time [s]
         sleep: Waits for a time [s]
 
@@ -112,7 +114,7 @@ def open_hdf5(
         ValueError: If it is no HDF5 file, or truncated
         BlockingIOError: If somebody has locked it for long
     """
-    deadline = clock() + _PATIENCE
+    deadline = clock() + patience
     while True:
         try:
             return h5py.File(path, "r")

@@ -32,6 +32,14 @@ from typing import Any
 import h5py
 import numpy as np
 
+OF_ONE_RUN = frozenset(
+    {
+        "model", "source_commit", "started", "ended", "host", "python", "numpy",
+        "h5py", "hdf5", "utopya_backend", "configuration",
+    }
+)  # fmt: skip
+"""Attributes that are not the same whenever and wherever the same data is made"""
+
 _MAX_LENGTH = 1000  # of an error message
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from .labels import write_coords, write_labels
+from .labels import read_dims, write_coords, write_labels
 from .output import create_series, make_series
 from .timeseries import TimeSeries
 
@@ -44,6 +44,17 @@ def create_cumulative(group: h5py.Group, num_timers: int, **options: Any) -> Tim
     )
     write_labels(dset, ["n_iterations", "label"], {})
     return make_series(dset, group)
+
+
+def holds_elapsed_times(dset: h5py.Dataset) -> bool:
+    """Whether a dataset is one of these two.
+
+    Args:
+        dset: The dataset
+    """
+    dims = {"total": ["label"], "cumulative": ["n_iterations", "label"]}
+    name = dset.name.rpartition("/")[2]
+    return name in dims and read_dims(dset) == dims[name]
 
 
 def fit_labels(dset: h5py.Dataset, names: Sequence[str]) -> None:

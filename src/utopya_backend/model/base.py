@@ -23,7 +23,6 @@ import h5py
 from ..closing import close_at_exit
 from ..display import Display, Nothing, Report, display_of
 from ..errors import (
-    Mistakes,
     UserError,
     hide_traceback_of_user_errors,
     reporting,
@@ -33,26 +32,19 @@ from ..io.provenance import describe_exit, describe_failure, write_end, write_st
 from ..logging import backend_logger
 from ..monitor import Progress
 from ..signal import (
-    SIGNAL_INFO,
-    SignalInfo,
-    attach_signal_handlers,
-    describe_signal,
     forget_stop_condition,
     num_attached,
     observing_signals,
     restore_signal_handlers,
     stop_without_reader,
 )
-from .config import check_output_path, check_root_cfg, likely_typos
+from .config import check_root_cfg, likely_typos
 from .hooks import (
-    METHODS_BEFORE_SETUP,
     METHODS_BETWEEN_ITERATIONS,
     are_ours,
     has_effect,
-    is_ours,
     only_debugs,
 )
-from .parameters import check_parameters
 from .parts import ModelParts
 
 
@@ -105,7 +97,6 @@ class BaseModel(ModelParts):
         """
         super().__init__(log=_log if _log is not None else backend_logger)
         self.__closed = False
-        self._signal_info: SignalInfo = SIGNAL_INFO
         self.__handlers_attached = False
         self._monitor_info: dict[str, Any] = {}
         self._monitor_emit_interval = 0.0
@@ -267,10 +258,6 @@ class BaseModel(ModelParts):
             SystemExit: After a handled signal, if :py:attr:`USE_SYS_EXIT`
             RuntimeError: If the model is closed
         """
-        if self.__closed:
-            raise RuntimeError(
-                f"The model '{self.name}' is closed and cannot run: make a new one."
-            )
         exit_code = self.__go_on()
         assert exit_code is not None  # it goes on until there is one
         if exit_code and self.USE_SYS_EXIT:
@@ -443,58 +430,7 @@ class BaseModel(ModelParts):
         except BrokenPipeError:
             stop_without_reader(self._signal_info)
 
-    # .. Signals ..............................................................
-
-    def _attach_signal_handlers(self) -> None:
-        """Attaches the handlers for stop conditions and interrupts."""
-        attach_signal_handlers()
-
-    def _check_signals(self) -> int | None:
-        """Whether a signal says that the run is to stop.
-
-        Returns:
-            The exit code that the frontend expects, 128 + signum; or None.
-        """
-        if not self._signal_info["got_signal"]:
-            return None
-        signum = abs(self._signal_info["signum"] or 0)
-        self.log.warning(describe_signal(signum))
-        return 128 + signum
-
-    # .. Parts of the set-up ..................................................
-
-    def _check_before_setup(self, mistakes: Mistakes) -> None:
-        """Checks, before anything is made, all that can be known by then.
-
-        What a model's own methods use or change is up to them.
-
-        Args:
-            mistakes: Where to note what is wrong
-        """
-        if is_ours(self._setup_output_file):
-            with mistakes:
-                check_output_path(self.root_cfg)
-        if all(is_ours(getattr(self, name)) for name in METHODS_BEFORE_SETUP):
-            with mistakes:
-                self.__checked_parameters()
-
-    def __checked_parameters(self) -> dict[str, Any]:
-        return check_parameters(
-            self.setup,
-            self._parameters_of_setup(),
-            section=self.name,
-            elsewhere=self.root_cfg,
-        )
-
-    def _parameters_of_setup(self) -> dict[str, Any]:
-        """The arguments of ``setup``: the model's configuration."""
-        return dict(self.cfg)
-
-    def _invoke_setup(self) -> None:
-        self.log.info("Invoking model setup ...")
-        self.setup(**self.__checked_parameters())
-        self.log.info("Model setup finished.\n")
-        self._setup_finished()
+    # .. Commits ..............................................................
 
     def __flush_if_due(self) -> None:
         if self._monotonic_clock() >= self.__next_flush:

@@ -12,9 +12,11 @@ import h5py
 from ..errors import Mistakes
 from ..io.output import create_output_file
 from ..logging import backend_logger, get_level
+from ..signal import SIGNAL_INFO, SignalInfo, attach_signal_handlers, describe_signal
 from ..tools import load_with_constraints
 from .config import check_output_path
-from .hooks import ModelHooks
+from .hooks import METHODS_BEFORE_SETUP, ModelHooks, is_ours
+from .parameters import check_parameters
 from .rng import make_rng
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class ModelParts(ModelHooks):
         self._log = log
         self._h5file: Any = None
         self._h5group: Any = None
+        self._signal_info: SignalInfo = SIGNAL_INFO
         self.__constraints: Mapping[Path, Constraint] = {}
 
     @property
@@ -144,3 +147,56 @@ class ModelParts(ModelHooks):
             h5file: Where to create it; by default, in the output file
         """
         return (self._h5file if h5file is None else h5file).create_group(self.name)
+
+    # .. Signals ..............................................................
+
+    def _attach_signal_handlers(self) -> None:
+        """Attaches the handlers for stop conditions and interrupts."""
+        attach_signal_handlers()
+
+    def _check_signals(self) -> int | None:
+        """Whether a signal says that the run is to stop.
+
+        Returns:
+            The exit code that the frontend expects, 128 + signum; or None.
+        """
+        if not self._signal_info["got_signal"]:
+            return None
+        signum = abs(self._signal_info["signum"] or 0)
+        self.log.warning(describe_signal(signum))
+        return 128 + signum
+
+    # .. Parts of the set-up ..................................................
+
+    def _check_before_setup(self, mistakes: Mistakes) -> None:
+        """Checks, before anything is made, all that can be known by then.
+
+        What a model's own methods use or change is up to them.
+
+        Args:
+            mistakes: Where to note what is wrong
+        """
+        if is_ours(self._setup_output_file):
+            with mistakes:
+                check_output_path(self.root_cfg)
+        if all(is_ours(getattr(self, name)) for name in METHODS_BEFORE_SETUP):
+            with mistakes:
+                self.__checked_parameters()
+
+    def __checked_parameters(self) -> dict[str, Any]:
+        return check_parameters(
+            self.setup,
+            self._parameters_of_setup(),
+            section=self.name,
+            elsewhere=self.root_cfg,
+        )
+
+    def _parameters_of_setup(self) -> dict[str, Any]:
+        """The arguments of ``setup``: the model's configuration."""
+        return dict(self.cfg)
+
+    def _invoke_setup(self) -> None:
+        self.log.info("Invoking model setup ...")
+        self.setup(**self.__checked_parameters())
+        self.log.info("Model setup finished.\n")
+        self._setup_finished()

@@ -1,0 +1,527 @@
+import fcntl
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from utopya_backend import ModelBenchmarkMixin, StepwiseModel, watching
+from utopya_backend.cli import main
+from utopya_backend.cli.watch import Screen, follow
+from utopya_backend.display import Report
+from utopya_backend.io import OutputFile, glance
+from utopya_backend.watching import State, latest_run, look
+
+START = 1_800_000_000.0
+
+MODEL = """
+import os, sys, time
+from pathlib import Path
+from utopya_backend import ModelBenchmarkMixin, StepwiseModel
+
+class Waiter(ModelBenchmarkMixin, StepwiseModel):
+    '''After half of its steps, it waits until it is told to go on.'''
+
+    def setup(self):
+        self.value = self.create_ts_dset("value")
+        self.state = self.create_ts_dset("state", extra_dims=["x"], sizes={"x": 4})
+
+    def perform_step(self):
+        if self.time == 10:
+            time.sleep(0.02)  # to be seen in the elapsed times
+        if self.time == 50:
+            self.trigger_monitor(force=True)
+            self.h5group.file.commit()
+            Path("halfway").touch()
+            while not Path("go").exists():
+                time.sleep(0.01)
+
+    def monitor(self, monitor_info):
+        return {"density": self.time / 10, "ages": [1]}
+
+    def write_data(self):
+        self.value.append(self.time / 4)
+        self.state.append([self.time, 0, 1, -1])
+
+if __name__ == "__main__":
+    with Waiter(cfg_file_path=sys.argv[1]) as model:
+        model.run()
+"""
+
+
+def watch(*args, code=0):
+    result = CliRunner().invoke(main, ["watch", *map(str, args)])
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result.output
+
+
+def age(path, seconds):
+    """Makes a file older."""
+    then = path.stat().st_mtime - seconds
+    os.utime(path, (then, then))
+
+
+@pytest.fixture
+def waiter(tmp_path, monkeypatch):
+    """The directory of a run whose model waits, half-way; it is let go afterwards."""
+    monkeypatch.chdir(tmp_path)
+    Path("Waiter").mkdir()
+    Path("Waiter/run_model.py").write_text(MODEL)
+    Path("Waiter/Waiter_info.yml").write_text(
+        "model_name: Waiter\npaths: {executable: run_model.py}\n"
+    )
+    args = ["run", "Waiter", "--steps", "100", "--quiet"]
+    process = subprocess.Popen([sys.executable, "-m", "utopya_backend", *args])
+    while not Path("halfway").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    yield next(Path("out/Waiter").iterdir())
+    (tmp_path / "go").touch()
+    process.wait()
+
+
+# .. A model that runs ........................................................
+
+
+def test_in_the_middle_of_a_run(waiter):
+    output = watch(waiter, "--once")
+    lines = output.splitlines()
+    assert lines[0].startswith("Waiter is running, for ")
+    assert lines[1].startswith(" 50% [############------------] 50 iterations, ")
+    assert lines[1].endswith(" left")
+    assert lines[2] == "  density=5"
+    rows = [line.split() for line in lines]
+    assert ["/Waiter/value", "51", "rows", "12.5"] in rows
+    assert "min -1, mean 12.5, max 50" in output
+    assert "Elapsed times:" in output
+    assert "data/uni0/data.h5 (" in output
+    assert "last commit" in output
+    assert "out.log (last line" in output
+
+
+def test_each_form_of_the_path_and_the_end(waiter):
+    for path in (waiter, waiter / "data/uni0", waiter / "data/uni0/data.h5"):
+        assert "Waiter is running" in watch(path)
+    Path("go").touch()
+    while "is running" in watch(waiter):
+        time.sleep(0.01)
+    output = watch(waiter)
+    assert output.startswith("Waiter finished after ")
+    assert "100% [########################] 100 iterations" in output
+    assert "left" not in output
+    assert "simulation" in output  # of all timers
+
+
+def test_refresh_in_place(waiter):
+    terminal, its_end = pty.openpty()
+    args = [sys.executable, "-m", "utopya_backend", "watch", waiter]
+    environ = os.environ | {"LINES": "7", "COLUMNS": "60"}
+    process = subprocess.Popen(
+        [*args, "--interval", "0.1"], stdout=its_end, env=environ
+    )
+    os.close(its_end)
+    shown = ""
+    while "\x1b[6A" not in shown:
+        shown += os.read(terminal, 100_000).decode()
+    Path("go").touch()
+    while "Waiter finished" not in shown or not shown.endswith("\n"):
+        shown += os.read(terminal, 100_000).decode()
+    assert process.wait() == 0
+    os.close(terminal)
+    screens = shown.split("\x1b[6A\r\x1b[J")
+    assert screens[0].startswith("Waiter is running")
+    assert all(len(screen.splitlines()) == 6 for screen in screens)
+    assert all(len(line) <= 60 for s in screens for line in s.splitlines())
+    assert "more" in screens[0].splitlines()[-1]
+
+
+def test_ctrl_c(waiter):
+    terminal, its_end = pty.openpty()
+    args = [sys.executable, "-m", "utopya_backend", "watch", waiter]
+    process = subprocess.Popen(args, stdout=its_end, stderr=subprocess.PIPE)
+    os.close(its_end)
+    os.read(terminal, 100_000)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate()
+    os.close(terminal)
+    assert process.returncode == 130
+    assert stderr == b""
+
+
+def test_the_run_goes_on_while_it_is_looked_at(waiter):
+    """As often as possible; nothing is missing from its file."""
+    file = waiter / "data/uni0/data.h5"
+    watch(waiter)
+    Path("go").touch()
+    while "is running" in watch(waiter):
+        pass
+    with h5py.File(file) as data:
+        assert data.attrs["status"] == "finished"
+        assert data["Waiter/value"].shape == (101,)
+
+
+# .. How it ends ..............................................................
+
+
+class M(ModelBenchmarkMixin, StepwiseModel):
+    def setup(self, *, what=None):
+        self.what = what
+        self.truth = self.create_ts_dset("truth", dtype=bool, extra_dims=["x"])
+        self.nan = self.create_ts_dset("nan", extra_dims=["x"])
+        self.text = self.create_ts_dset("text", dtype=str)
+        self.empty = self.create_ts_dset("empty")
+        self.h5group["other"] = 1.0
+
+    def perform_step(self):
+        if self.what == "raise":
+            raise ZeroDivisionError("division by zero")
+        if self.what == "stop":
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    def write_data(self):
+        self.truth.append([True, False])
+        self.nan.append([np.nan, np.inf])
+        self.text.append("text")
+
+
+def test_stopped(make, tmp_path):
+    with pytest.raises(SystemExit):
+        make(M, M={"what": "stop"}).run()
+    output = watch(tmp_path)
+    assert output.startswith("M was stopped after ")
+    assert ": SIGUSR1\n" in output
+    assert "mean 0.5, max 1" in output
+    assert "no finite values" in output
+    assert "text" not in output
+    assert "empty" not in output
+
+
+def test_failed(make, tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        make(M, M={"what": "raise"}).run()
+    assert ": ZeroDivisionError: division by zero\n" in watch(tmp_path)
+
+
+def test_killed(make, tmp_path):
+    """The writer is gone, and its journal is there; or not, after a recovery."""
+    model = make(M)
+    content = (tmp_path / "data.h5").read_bytes()
+    model.close()
+    journal = tmp_path / "data.h5.wal"
+    (tmp_path / "data.h5").write_bytes(content)
+    journal.touch()
+    assert "M is running" in watch(tmp_path)  # a commit a moment ago
+    age(journal, 10)
+    assert "M was killed: its file is its last commit" in watch(tmp_path)
+    journal.write_bytes(b"x")
+    age(journal, 10)
+    assert "M was killed: while it committed; `utopya-backend rec" in watch(tmp_path)
+    journal.unlink()
+    assert "M was killed: its file is" in watch(tmp_path)
+    assert not journal.exists()
+
+
+def test_long_step(make, tmp_path):
+    """It has not committed for long, but has its file open."""
+    make(M)
+    age(tmp_path / "data.h5.wal", 1000)
+    (seen,) = look(tmp_path)
+    assert seen.state is State.RUNNING
+    assert "last commit 16m 40s ago" in watch(tmp_path)
+
+
+def test_ends_between_two_looks_at_its_file(make, tmp_path, monkeypatch):
+    model = make(M)
+
+    def has_writer(*args, **kwargs):
+        model.run()
+        model.close()
+        return False
+
+    monkeypatch.setattr(watching, "has_writer", has_writer)
+    (seen,) = look(tmp_path)
+    assert seen.state is State.FINISHED
+
+
+# .. Other files ..............................................................
+
+
+def test_file_of_another_program(tmp_path):
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["x"] = [1, 2]
+        for name, values in (("total", [1.0]), ("a/total", []), ("b/total", [np.nan])):
+            file[name] = values
+            file[name].attrs["dim_names"] = ["label"]
+        file["a/total"].attrs["coords__label"] = 1
+        file["b/total"].attrs["coords__label"] = ["a"]
+    assert watch(tmp_path).startswith("The model has ended; its file does not say how")
+
+
+def test_writer_without_commits(tmp_path, monkeypatch):
+    """It has its file locked all the time, as HDF5 does."""
+    monkeypatch.setattr(glance, "_PATIENCE", 0)
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        file["x"] = [1, 2]
+    (tmp_path / "out.log").write_text("!!map {progress: 0.5, n_iter: 7}")
+    with open(tmp_path / "data.h5", "rb") as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        output = watch(tmp_path)
+    assert output.startswith("The model is running: its file is locked")
+    assert "7 iterations" in output
+
+
+def test_before_there_is_a_file(tmp_path):
+    (tmp_path / "data/uni0").mkdir(parents=True)
+    assert "The model is starting" in watch(tmp_path)
+    (tmp_path / "data/uni0/config.yml").touch()
+    assert watch(tmp_path / "data/uni0") == "The model is starting\n"
+    assert watch(tmp_path / "data/uni0/data.h5") == "The model is starting\n"
+    (tmp_path / "data/uni0").joinpath("data.h5").touch()  # before its first commit
+    (tmp_path / "data/uni0").joinpath("data.h5.wal").touch()
+    assert "The model is starting" in watch(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("INFO Hello\nError: There is no key\n", "The model failed: There is no key\n"),
+        (
+            "Traceback (most recent call last):\n  File\nValueError: x\n",
+            "The model failed: ValueError: x\n",
+        ),
+    ],
+)
+def test_failed_before_there_is_a_file(tmp_path, log, expected):
+    (tmp_path / "out.log").write_text(log)
+    assert watch(tmp_path).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("log", "n_iter"),
+    [
+        ("!!map {progress: 0.1, n_iter: 1}\n!!map {progress: 0.2, n_", 1),
+        ("!!map {progress: 0.1, n_iter: 1}\nnot !!map {progress: 0, n_iter: 2}", 1),
+        ("!!map {progress: 0.1, n_iter: 1}\n" + 100 * "much more\n", 1),
+        ("!!map {progress: 0.1, n_iter: 1}\n" + 100_000 * "much more\n", None),
+        ("", None),
+    ],
+)
+def test_last_report(tmp_path, log, n_iter):
+    (tmp_path / "out.log").write_text(log)
+    (seen,) = look(tmp_path)
+    assert (seen.report and seen.report.n_iter) == n_iter
+
+
+def test_a_commit_in_progress_is_waited_for(make, tmp_path, monkeypatch):
+    make(M).close()
+    path = str(tmp_path / "data.h5")
+    real, attempts = h5py.File, []
+
+    def open_file(*args):
+        attempts.append(args)
+        if len(attempts) < 3:
+            raise BlockingIOError
+        return real(*args)
+
+    monkeypatch.setattr(h5py, "File", open_file)
+    assert glance.glance_at(path, sleep=lambda _: None).attrs["status"] == "running"
+    assert len(attempts) == 3
+
+
+def test_slow_file(make, tmp_path, clock):
+    """What takes too long is left out."""
+    model = make(M)
+    model.run()
+    model.close()
+
+    def late():
+        clock.now += 0.06
+        return clock.now
+
+    assert len(glance.glance_at(tmp_path / "data.h5", clock=late).rows) < 2
+    assert len(glance.glance_at(tmp_path / "data.h5").rows) == 2
+
+
+def test_what_would_move_the_cursor(tmp_path):
+    (tmp_path / "out.log").write_text("Error: a\x1b[2Jb\n")
+    assert watch(tmp_path).startswith("The model failed: a?[2Jb\n")
+
+
+# .. Many universes ...........................................................
+
+
+@pytest.fixture
+def sweep(tmp_path, make):
+    """A run of five: finished, failed, running, starting, and not begun."""
+    (tmp_path / "config").mkdir()
+    info = tmp_path / "config/parameter_space_info.yml"
+    info.write_text("volume: 5\nperform_sweep: true\n")
+    paths = [tmp_path / f"data/uni{number}/data.h5" for number in (1, 2, 3, 4)]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+    model = make(M, output_path=str(paths[0]))
+    model.run()
+    model.close()
+    with pytest.raises(ZeroDivisionError):
+        make(M, output_path=str(paths[1]), M={"what": "raise"}).run()
+    make(M, output_path=str(paths[2]))
+    log = "!!map {progress: 0.5, n_iter: 7, M: {density: 3}}\n"
+    (paths[2].parent / "out.log").write_text(log)
+    return tmp_path
+
+
+def test_sweep(sweep):
+    lines = watch(sweep).splitlines()
+    assert lines[0].endswith(
+        ": 5 universes, 1 starting, 1 running, 1 finished, 1 failed, 1 to come"
+    )
+    assert lines[1].startswith("  uni3   50%")
+    assert lines[1].endswith("density=3")
+    assert lines[2].split() == ["uni4", "starting"]
+    assert lines[3].split()[:3] == ["uni2", "failed", "ZeroDivisionError:"]
+    assert len(lines) == 4
+
+
+def test_universe_that_cannot_be_read(sweep):
+    (sweep / "data/uni4/data.h5").write_text("garbage")
+    assert "uni4  unreadable" in watch(sweep)
+
+
+def test_what_has_ended_is_not_looked_at_again(sweep):
+    before = look(sweep)
+    after = look(sweep, before)
+    same = [old is new for old, new in zip(before, after, strict=True)]
+    assert same == [True, True, False, False]
+
+
+# .. Again and again ..........................................................
+
+
+class Shown:
+    def __init__(self):
+        self.screens = []
+
+    def show(self, lines):
+        self.screens.append(lines)
+
+
+def test_follow(tmp_path, clock):
+    """Until all have ended; the rate is that of the last reports."""
+    clock.now = START
+    shown, path = Shown(), tmp_path / "data/uni0/data.h5"
+    events = []
+
+    def sleep(seconds):
+        assert seconds == 2.5
+        clock.now += 10
+        events.append(clock.now)
+        log = path.with_name("out.log")
+        if len(events) == 1:
+            path.parent.mkdir(parents=True)
+        if len(events) == 5:
+            log.write_text("Error: all is lost")
+        elif len(events) > 1:
+            progress = (len(events) - 1) / 10
+            log.write_text(f"!!map {{progress: {progress}, n_iter: {len(events)}000}}")
+        if log.exists():
+            os.utime(log, (clock.now, clock.now))
+
+    (tmp_path / "data").mkdir()
+    follow(str(tmp_path), shown, 2.5, clock=clock, sleep=sleep)
+    first, second, *_, fifth, last = shown.screens
+    assert first == [f"{tmp_path}: starting, there is no universe yet"]
+    assert second == ["The model is starting"]
+    assert fifth[1].endswith("] 4000 iterations, 100 it/s, 1m 10s left")
+    assert last[0] == "The model failed: all is lost"
+    assert len(shown.screens) == 6
+
+
+def test_follow_waits_for_universes_that_have_not_begun(sweep, clock):
+    """Though at times, all those that are there have ended."""
+    shown = Shown()
+    for number in (3, 4):
+        (sweep / f"data/uni{number}/out.log").unlink(missing_ok=True)
+        (sweep / f"data/uni{number}/data.h5").unlink(missing_ok=True)
+        (sweep / f"data/uni{number}/out.log").write_text("Error: x")
+
+    def sleep(_):
+        (sweep / "data/uni5").mkdir()
+        (sweep / "data/uni5/out.log").write_text("Error: y")
+
+    follow(str(sweep), shown, 1.0, sleep=sleep)
+    assert len(shown.screens) == 2
+    assert "1 to come" in shown.screens[0][0]
+    assert "4 failed" in shown.screens[1][0]
+
+
+def test_wide_characters_take_two_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "5")
+    monkeypatch.setenv("LINES", "3")
+    Screen(is_terminal=True).show(["漢字漢字", "abcdefgh"])
+    assert capsys.readouterr().out == "漢字\nabcde\n"
+
+
+# .. Mistakes .................................................................
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("no", "There is no run no: check the path."),
+        ("no/data.h5", "There is no run no/data.h5: check the path."),
+        ("data.h5", "There is no run data.h5: check the path."),
+        ("empty", "There is no run in empty, as there is no directory data/ in it"),
+        ("garbage.h5", "garbage.h5 is no HDF5 file: it begins with b'garbage'."),
+        ("empty.h5", "empty.h5 is empty."),
+        ("torn.h5", "torn.h5 cannot be read as HDF5: it is truncated, or torn"),
+    ],
+)
+def test_mistakes(tmp_path, monkeypatch, path, expected):
+    monkeypatch.chdir(tmp_path)
+    Path("empty").mkdir()
+    Path("garbage.h5").write_text("garbage")
+    Path("empty.h5").touch()
+    with OutputFile("whole.h5") as file:
+        file["x"] = np.zeros(1000)
+    Path("torn.h5").write_bytes(Path("whole.h5").read_bytes()[:3000])
+    assert expected in watch(path, code=2)
+
+
+def test_no_permission(make, tmp_path, monkeypatch):
+    make(M).close()
+
+    def refuse(path):
+        raise PermissionError
+
+    monkeypatch.setattr(glance, "check_signature", refuse)
+    assert "There is no permission to read" in watch(tmp_path, code=2)
+
+
+@pytest.mark.parametrize("interval", ["0", "x"])
+def test_interval(tmp_path, interval):
+    assert "Invalid value for '--interval'" in watch(
+        tmp_path, "--interval", interval, code=2
+    )
+
+
+def test_report_without_a_file(tmp_path):
+    (tmp_path / "out.log").write_text("!!map {progress: 0.5, n_iter: 1, M: {a: 1}}\n")
+    (seen,) = look(tmp_path)
+    assert seen.report == Report(0.5, 1, {"a": 1})
+    assert seen.model == ""
+
+
+def test_latest_run(tmp_path):
+    assert latest_run(tmp_path) == tmp_path
+    for name in ("261122-200000", "261122-100000"):
+        (tmp_path / name / "data").mkdir(parents=True)
+    assert latest_run(str(tmp_path)) == tmp_path / "261122-200000"
+    assert latest_run(tmp_path / "261122-100000") == tmp_path / "261122-100000"
