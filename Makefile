@@ -71,7 +71,7 @@ soak: $(VENV)/.installed  ## Write ten million rows, watch the memory (1 min)
 bench: $(VENV)/.installed-analysis $(FRONTEND)/.installed  ## Measure it beside the published package (6 min)
 	$(BIN)/python benchmarks/bench.py $(FRONTEND)/bin/python
 
-pictures: $(VENV)/.installed-test  ## Make the pictures of the manual, from runs of the examples
+pictures: $(VENV)/.installed-test  ## Make the pictures of the manual, from runs of the examples and the tutorial
 	rm -rf out/pictures docs/pictures
 	mkdir -p out/pictures docs/pictures
 	$(BIN)/utopya-backend run examples/Influenza --seed 1 --out out/pictures
@@ -81,6 +81,8 @@ pictures: $(VENV)/.installed-test  ## Make the pictures of the manual, from runs
 	$(BIN)/utopya-backend plot out/pictures/Influenza/* total --output docs/pictures/benchmark.png
 	$(BIN)/utopya-backend plot out/pictures/ForestFire/* tree_density --output docs/pictures/forest-density.png
 	$(BIN)/utopya-backend plot out/pictures/ForestFire/* state --animate --output docs/pictures/forest.gif
+	$(BIN)/pytest --quiet docs/tutorial.md --basetemp=out/pictures/tutorial
+	cp out/pictures/tutorial/docs0/*.png out/pictures/tutorial/docs0/*.gif docs/pictures/
 	cd docs && $(abspath $(BIN))/jupyter execute --inplace notebook.ipynb
 
 clean:  ## Remove what the other commands have made, but not out/

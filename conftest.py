@@ -4,7 +4,10 @@
   files, written to a temporary directory.
 - Other Python code is executed.
 - Commands in a console, ``$ command``, are run in that directory, after the files
-  above them were written; they have to succeed. Those of `make` and `pip` are not run.
+  above them were written. Those of `make` and `pip` are not run.
+- What stands below a command is part of what it prints, but for numbers, spaces and
+  absolute paths. If it says so, ``Error: …`` or ``failed``, the command has to fail,
+  otherwise to succeed.
 """
 
 import os
@@ -59,12 +62,11 @@ class ConsoleParser(CodeBlockParser):
     language = "console"
 
     def evaluate(self, example: Example) -> None:
-        for line in example.parsed.splitlines():
-            command = line.removeprefix("$ ")
-            if line != command and not command.startswith(NOT_RUN):
-                self.run(command)
+        for command, shown in commands(example.parsed):
+            if not command.startswith(NOT_RUN):
+                self.run(command, shown)
 
-    def run(self, command: str) -> None:
+    def run(self, command: str, shown: str) -> None:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         process = subprocess.run(
             command,
@@ -74,7 +76,25 @@ class ConsoleParser(CodeBlockParser):
             stderr=subprocess.STDOUT,
             text=True,
         )
-        assert process.returncode == 0, f"{command}\n{process.stdout}"
+        is_to_fail = re.search("^Error: | failed ", shown, re.MULTILINE) is not None
+        told = f"{command}\n{process.stdout}"
+        assert (process.returncode != 0) == is_to_fail, told
+        assert comparable(shown) in comparable(process.stdout), told
+
+
+def commands(console: str) -> Iterator[tuple[str, str]]:
+    """The commands, each with what is shown of its output."""
+    before, *blocks = re.split(r"^\$ ", console, flags=re.MULTILINE)
+    assert not before, "begin with a command"
+    for block in blocks:
+        command, _, shown = block.partition("\n")
+        yield command, shown
+
+
+def comparable(text: str) -> str:
+    """A text without what differs from run to run, or between computers."""
+    without_directories = re.sub(r"(?<!\S)/\S*/(?=\S+\.py\b)", "", text)
+    return " ".join(re.sub(r"[\d.]*\d", "0", without_directories).split())
 
 
 @pytest.fixture(scope="module")
