@@ -204,7 +204,7 @@ def _make_bar(name: str) -> Any:
         total=1,
         desc=name,
         bar_format="{desc} {percentage:3.0f}%|{bar:24}| {elapsed}{postfix}",
-        dynamic_ncols=True,
+        nrows=100,  # or it is hidden on terminals that do not know their height
     )
 
 

@@ -54,14 +54,19 @@ def import_file(path: str) -> ModuleType:
         The module; the same one each time. While it is imported, the modules beside it
         are found, as if it was run as a program.
     """
-    stem = os.path.splitext(os.path.basename(path))[0]
-    name = f"{stem}_{zlib.crc32(path.encode()):08x}"
-    if name in sys.modules:
-        return sys.modules[name]
+    if path in _imported_files:
+        return _imported_files[path]
+    name = os.path.splitext(os.path.basename(path))[0]
+    if name in sys.modules or name in sys.stdlib_module_names:
+        name = f"{name}_{zlib.crc32(path.encode()):08x}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None  # it ends with .py, which has a loader
     with _modules_beside(os.path.dirname(path)):
-        return _load(spec)
+        module = _imported_files[path] = _load(spec)
+    return module
+
+
+_imported_files: dict[str, ModuleType] = {}
 
 
 @contextmanager

@@ -11,6 +11,7 @@ The directory has the frontend's layout, so that the frontend can evaluate it::
 """
 
 import copy
+import inspect
 import itertools
 import os
 import sys
@@ -70,7 +71,8 @@ def resolve_cfg(
             ``parameter_space`` is taken, or what would stand there.
         settings: Overrides them, too: what would stand in such a file
         thorough: Whether to import the model and check its parameters, too. That is
-            done in any case if there are mistakes, so that all are told at once.
+            done in any case if its class is known, or if there are mistakes, so that
+            all are told at once.
         **updates: Entries of the root level that override all of that
 
     Returns:
@@ -100,7 +102,7 @@ def resolve_cfg(
             strict=True,
         ):
             cfg[key] = value
-        if thorough or mistakes:
+        if thorough or mistakes or model.cls is not None:
             _check_parameters(model, cfg, mistakes)
     return cfg
 
@@ -259,13 +261,15 @@ def _check_root_keys(
     cfg: Mapping[str, Any], path: str, model: ModelInfo, mistakes: Mistakes
 ) -> None:
     """Refuses what probably is a mistake: other root keys are a model's own."""
-    parameters = _load_mapping(model.default_cfg) if model.default_cfg else {}
+    parameters = set(_load_mapping(model.default_cfg) if model.default_cfg else {})
+    if model.cls is not None:
+        parameters |= inspect.signature(model.cls.setup).parameters.keys()
     if cfg.get("root_model_name", model.name) != model.name:
         raise ConfigError(
             f"{path} is the configuration of another model, "
             f"{cfg['root_model_name']}, than {model.name}."
         )
-    for typo in likely_typos({**cfg, "root_model_name": model.name}, parameters.keys()):
+    for typo in likely_typos({**cfg, "root_model_name": model.name}, parameters):
         with mistakes:
             raise ConfigError(f"{path}: {typo}")
 

@@ -382,3 +382,35 @@ def test_users_line_comes_first(model):
     assert lines[2] == "ZeroDivisionError: division by zero"
     assert re.search(r"M/run_model\.py:\d+, in perform_step", lines[3])
     assert lines[4].strip() == "1 / 0"
+
+
+def test_nothing_is_left_of_a_mistake(model):
+    """Which only the model notices."""
+    stderr = run("M", "--set", "M.sise=3", code=2).stderr
+    assert "Did you mean 'size'?" in stderr
+    assert list(Path("out/M").iterdir()) == []
+
+
+def test_what_a_model_has_made_is_left(model):
+    Path("M/run_model.py").write_text(
+        MODEL.replace(
+            'if __name__ == "__main__":',
+            'if __name__ == "__main__":\n'
+            "    from pathlib import Path\n"
+            '    Path(sys.argv[1]).with_name("own").touch()',
+        )
+    )
+    run("M", "--set", "M.sise=3", code=2)
+    assert len(list(Path("out/M").glob("*/data/uni0/own"))) == 1
+
+
+def test_parameter_without_its_section(model):
+    """Of a class, too, whose parameters no file tells."""
+    Path("own.py").write_text(MODEL)
+    assert "'size' is a parameter" in run("own.py", "--set", "size=3", code=2).stderr
+
+
+def test_number_of_iterations_of_a_stopped_run(model):
+    Path("cfg.yml").write_text("M: {what: stop}\nmonitor_emit_interval: 1000")
+    result = run("M", "cfg.yml", "--steps", "9", code=138)
+    assert re.search(r"stopped by SIGUSR1 after .*, 1 iterations\.", result.stderr)

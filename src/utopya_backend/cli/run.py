@@ -1,6 +1,7 @@
 """``utopya-backend run``: runs a model once."""
 
 import secrets
+import shutil
 import signal
 import sys
 import time
@@ -13,7 +14,7 @@ from .. import yaml
 from ..display import Bar, Display, LogLines, Nothing, Report
 from ..errors import EXIT_CODE, ConfigError
 from ..finding import find_model
-from ..io.summary import format_size, summarize
+from ..io.summary import format_size, read_iterations, summarize
 from ..logging import LOG_LEVELS
 from ..process import error_in, run_process, users_line, warnings_in
 from ..tools import format_time
@@ -87,7 +88,9 @@ class _Setting(click.ParamType):  # type: ignore[type-arg]  # likewise
     type=click.Choice(list(LOG_LEVELS), case_sensitive=False),
     help="What the model logs.",
 )
-@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+@click.option(
+    "--quiet", "-q", is_flag=True, help="Print nothing but warnings and errors."
+)
 @click.option("--no-progress", is_flag=True, help="Show no progress.")
 @click.option(
     "--dry-run", is_flag=True, help="Print the configuration, and run nothing."
@@ -142,12 +145,36 @@ def run(
         display.close()
     duration = format_time(time.monotonic() - start, ms_precision=2)
 
-    sentence = f"{info.name} {{}} after {duration}{display.iterations}"
-    exit_code = _show_end(sentence, exit_code, log_file, quiet=quiet)
+    data_file = cfg_file.with_name("data.h5")
+    number = read_iterations(data_file) or display.n_iter
+    when = f"after {duration}" + (f", {number} iterations" if number else "")
+    exit_code = _show_end(f"{info.name} {{}} {when}", exit_code, log_file, quiet=quiet)
+    if exit_code == EXIT_CODE and _remove_if_unused(cfg_file):
+        sys.exit(exit_code)
     if not quiet:
-        _show_data(cfg_file.with_name("data.h5"))
+        _show_data(data_file)
         click.echo(f"Log:   {short(log_file)}")
     sys.exit(exit_code)
+
+
+def _remove_if_unused(cfg_file: Path) -> bool:
+    """Removes the directory of a run that has ended before the model made anything.
+
+    Args:
+        cfg_file: The configuration of its universe
+
+    Returns:
+        Whether there was nothing but what this command has made
+    """
+    run_dir = cfg_file.parents[2]
+    made = {path for path in run_dir.rglob("*") if not path.is_dir()}
+    is_ours = made == {
+        cfg_file, cfg_file.with_name("out.log"),
+        run_dir / "config/meta_cfg.yml", run_dir / "config/parameter_space.yml",
+    }  # fmt: skip
+    if is_ours:
+        shutil.rmtree(run_dir)
+    return is_ours
 
 
 # .. The configuration ........................................................
@@ -188,11 +215,10 @@ class _Latest:
 
     def __init__(self, display: Display) -> None:
         self._display = display
-        self.iterations = ""
+        self.n_iter = 0
 
     def show(self, report: Report) -> None:
-        if report.n_iter:
-            self.iterations = f", {report.n_iter} iterations"
+        self.n_iter = report.n_iter
         self._display.show(report)
 
     def close(self) -> None:

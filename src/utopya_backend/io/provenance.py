@@ -63,6 +63,8 @@ def describe_failure(error: BaseException) -> str:
     Args:
         error: The exception
     """
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped: SIGINT"
     message = f"failed: {type(error).__name__}: {error}"[:_MAX_LENGTH]
     # HDF5 stores no NUL, and UTF-8 no half of a surrogate pair.
     return message.replace("\0", "\\0").encode(errors="backslashreplace").decode()

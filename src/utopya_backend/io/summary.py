@@ -30,6 +30,22 @@ def summarize(path: str | os.PathLike[str], max_lines: int = 20) -> list[str]:
     return lines
 
 
+def read_iterations(path: str | os.PathLike[str]) -> int | None:
+    """Reads how many iterations a run has done by its end.
+
+    Args:
+        path: The output file
+
+    Returns:
+        The number; None if it is not known
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return int(file.attrs["iterations"])
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
+
+
 def format_size(num_bytes: float) -> str:
     """Formats a size in bytes.
 
