@@ -86,7 +86,7 @@ pictures: $(VENV)/.installed-test  ## Make the pictures of the manual, from runs
 	cd docs && $(abspath $(BIN))/jupyter execute --inplace notebook.ipynb
 
 clean:  ## Remove what the other commands have made, but not out/
-	rm -rf $(VENV) $(FRONTEND) docs/_build .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) $(FRONTEND) docs/_build docs/jupyter_execute .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage
 
 # An environment of its own, with this project as it stands in src/
 $(VENV)/.installed: pyproject.toml

@@ -142,9 +142,13 @@ def test_error_in():
 
 
 def test_warnings_in():
-    log = "INFO    x\nWARNING y\nERROR   z\nno WARNING\n" + "WARNING w\n" * 10
-    assert warnings_in(log, max_lines=3) == [
-        "WARNING y", "ERROR   z", "WARNING w", "... and 9 more warnings",
+    log = (
+        "INFO    x\nno WARNING\nWARNING y\n  goes on\n\n!!map {a: 1}\nERROR   z\n"
+        "INFO    x\n" + "WARNING w\n" * 10
+    )
+    assert warnings_in(log, max_lines=4) == [
+        "WARNING y", "  goes on", "ERROR   z", "WARNING w",
+        "... and 9 more lines in the log",
     ]  # fmt: skip
     assert warnings_in("INFO    x") == []
 

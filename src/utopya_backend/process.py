@@ -130,10 +130,15 @@ def warnings_in(log: str, max_lines: int = 10) -> list[str]:
         log: The whole log
         max_lines: How much to show at most
     """
-    levels = ("WARNING", "ERROR", "CRITICAL")
-    lines = [line for line in log.splitlines() if line.startswith(levels)]
+    lines = []
+    is_warning = False
+    for line in log.splitlines():
+        if re.match(r"[A-Z]+ |!!map ", line):  # else, the message goes on
+            is_warning = line.startswith(("WARNING", "ERROR", "CRITICAL"))
+        if is_warning and line:
+            lines.append(line)
     if len(lines) > max_lines:
-        lines[max_lines:] = [f"... and {len(lines) - max_lines} more warnings"]
+        lines[max_lines:] = [f"... and {len(lines) - max_lines} more lines in the log"]
     return lines
 
 
