@@ -1,5 +1,6 @@
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -135,7 +136,10 @@ def test_error_in():
     traceback = 'Traceback (most recent call last):\n  File "m.py"\nValueError: 1'
     assert error_in(log + traceback + "\n!!map {}\n") == traceback
     assert error_in(log + "Error: seed is wrong\nmore") == "Error: seed is wrong\nmore"
-    assert error_in(log + traceback, max_lines=1) == "ValueError: 1"
+    cut = traceback.replace('  File "m.py"', "... 1 lines, see the log")
+    assert error_in(log + traceback, max_lines=2) == cut
+    # Behind something that the model has printed without an end of line
+    assert error_in("step " + traceback) == traceback
     assert error_in("") == ""
     group = "  + Exception Group Traceback (most recent call last):\n  | ExceptionGroup"
     assert error_in(f"a\n{group}") == group
@@ -174,8 +178,31 @@ def test_users_line(run, tmp_path):
 def test_users_line_if_there_is_none():
     assert users_line("Error: no traceback") is None
     assert users_line("Traceback (most recent call last)\ncut off") is None
+    chained = (
+        'Traceback (most recent call last):\n  File "/m/impl.py", line 3, in f\n'
+        "NameError: x\n\nThe above exception was the direct cause of the following "
+        'exception:\n\nTraceback (most recent call last):\n  File "/m/run.py", line 1, '
+        "in <module>\nImportError: y\n"
+    )
+    assert users_line(chained) == "NameError: x\n  /m/impl.py:3, in f"
     library = (
         'Traceback (most recent call last):\n  File "<string>", line 1, in <module>\n'
         "ValueError: x\n"
     )
-    assert users_line(library) == "ValueError: x\n  <string>:1, in <module>"
+    assert users_line(library) == "ValueError: x"
+
+
+def test_log_that_cannot_be_written():
+    """The model goes on, and does not wait for anybody to read what it prints."""
+    program = (
+        "import resource, sys, tempfile, pathlib\n"
+        "from utopya_backend.process import run_process\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "path = pathlib.Path(tempfile.mkdtemp()) / 'log'\n"
+        'code = \'print("x" * 999 + "!!!\\\\n", flush=True); \' * 200\n'
+        "print(run_process([sys.executable, '-c', code], path, print))\n"
+        "print(path.stat().st_size)\n"
+    )
+    command = [sys.executable, "-c", program]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert process.stdout == "0\n1000\n"

@@ -72,8 +72,12 @@ _imported_files: dict[str, ModuleType] = {}
 @contextmanager
 def _modules_beside(directory: str) -> Iterator[None]:
     """Has the modules in a directory be found, even if their names are taken."""
-    names = {os.path.splitext(name)[0] for name in os.listdir(directory)}
-    names -= sys.stdlib_module_names
+    names = {
+        name.removesuffix(".py")
+        for name in os.listdir(directory)
+        if name.endswith(".py")
+        or os.path.isfile(os.path.join(directory, name, "__init__.py"))
+    } - sys.stdlib_module_names
     hidden = {
         name: sys.modules.pop(name)
         for name, module in list(sys.modules.items())

@@ -1,12 +1,13 @@
 """Running the executable of a model, as the frontend does."""
 
+import contextlib
+import os
 import re
 import shlex
 import signal
 import subprocess
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,6 +25,7 @@ _PASSED_ON = (
 )
 
 _TRACEBACK = "Traceback (most recent call last)"
+_DIRECT_CAUSE = "The above exception was the direct cause of the following exception"
 _FRAME = re.compile(
     r'^ +File "(?P<file>.*)", line (?P<line>\d+), in (?P<function>.*)'
     r"(?:\n(?P<code>    .*))?",
@@ -32,7 +34,10 @@ _FRAME = re.compile(
 
 
 def run_process(
-    args: Sequence[str], log_file: Path, on_report: Callable[[Report], Any]
+    args: Sequence[str],
+    log_file: Path,
+    on_report: Callable[[Report], Any],
+    on_interrupt: Callable[[], Any] = lambda: None,
 ) -> int:
     """Runs a model's executable until it ends.
 
@@ -43,9 +48,11 @@ def run_process(
         args: The executable and its arguments
         log_file: Where all that it prints is written to
         on_report: Called with each report of the model's monitor
+        on_interrupt: Called when a SIGINT was passed on, if it does not kill it
 
     Returns:
-        Its exit code; 128 + signum if a signal ended it.
+        Its exit code; 128 + signum if a signal ended it. A log that cannot be written,
+        because the disk is full, does not end it.
 
     Raises:
         OSError: If it cannot be started
@@ -66,16 +73,47 @@ def run_process(
         ) from None
     assert process.stdout is not None  # as it is a pipe
     with (
-        open(log_file, "x", encoding="utf-8") as log,
-        _signals_passed_on_to(process),
+        contextlib.closing(LogFile(log_file)) as log,
+        _signals_passed_on_to(process, on_interrupt),
         process,
     ):
         for line in process.stdout:
             log.write(line)
-            log.flush()  # who looks into the log wants to see what happens now
             if (report := parse_report(line)) is not None:
                 on_report(report)
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+class LogFile:
+    """A file of which each line is there at once, as far as there is space for it.
+
+    What reads a model's output has to go on whatever happens: the model would wait.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Creates the file.
+
+        Args:
+            path: Its path; it must not exist.
+
+        Raises:
+            OSError: If it cannot be created
+        """
+        self._file = open(path, "x", encoding="utf-8")  # noqa: SIM115  # see close()
+
+    def write(self, text: str) -> None:
+        """Writes a text."""
+        with contextlib.suppress(OSError):
+            self._file.write(text)
+            self._file.flush()
+
+    def flush(self) -> None:
+        """Does nothing: all that can be written has been."""
+
+    def close(self) -> None:
+        """Closes the file."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def parse_report(line: str) -> Report | None:
@@ -116,10 +154,17 @@ def error_in(log: str, max_lines: int = 100) -> str:
         The error message or the whole traceback; or else the last 20 lines
     """
     lines = [line for line in log.splitlines() if not line.startswith(LINE_START)]
-    for start in (_TRACEBACK, "Error: "):
-        for number, line in enumerate(lines):
-            if line.lstrip(" +").removeprefix("Exception Group ").startswith(start):
-                return "\n".join(lines[number:][-max_lines:])
+    for number, line in enumerate(lines):
+        if _TRACEBACK in line or line.startswith("Error: "):
+            found = lines[number:]
+            if _TRACEBACK in line:  # behind what the model has printed without an end
+                before, start, _ = line.partition(_TRACEBACK)
+                indent = " +Exception Group "
+                found[0] = line if not before.strip(indent) else f"{start}:"
+            if len(found) > max_lines:
+                half = max(1, max_lines // 2)
+                found[half:-half] = [f"... {len(found) - 2 * half} lines, see the log"]
+            return "\n".join(found)
     return "\n".join(lines[-20:])
 
 
@@ -149,33 +194,43 @@ def users_line(error: str) -> str | None:
         error: The error, with its traceback
 
     Returns:
-        The last one that belongs neither to this package nor to Python or an installed
-        one, or else the last one; with the message of the error in front. None if
-        there is no traceback.
+        The message of the error, or of its cause, and the last line that belongs
+        neither to this package nor to Python or an installed one, if there is any.
+        None if there is no traceback.
     """
-    _, start, traceback = error.rpartition(_TRACEBACK)
+    root_cause = error.partition(_DIRECT_CAUSE)[0]
+    traceback = root_cause.rpartition(_TRACEBACK)[2]
     frames = list(_FRAME.finditer(traceback))
-    if not start or not frames:
+    if not frames:
         return None
-    paths = sysconfig.get_paths()
-    not_users = ("<", str(Path(__file__).parent), paths["stdlib"], paths["purelib"])
-    own = [frame for frame in frames if not frame["file"].startswith(not_users)]
-    frame = own[-1] if own else frames[-1]
     message = re.search(r"^\S.*", traceback[frames[-1].end() :], re.MULTILINE)
-    where = f"{frame['file']}:{frame['line']}, in {frame['function']}"
-    return "\n".join(
-        filter(None, [message and message[0], f"  {where}", frame["code"]])
-    )
+    shown = [message[0]] if message else []
+    own = [frame for frame in frames if _is_users(frame["file"])]
+    if own:
+        file, line, function, code = own[-1].groups()
+        shown += [f"  {file}:{line}, in {function}", *filter(None, [code])]
+    return "\n".join(shown)
 
 
-@contextmanager
-def _signals_passed_on_to(process: subprocess.Popen[str]) -> Iterator[None]:
+def _is_users(file: str) -> bool:
+    """Whether a file is not of this package, Python's library or an installed one."""
+    paths = sysconfig.get_paths()
+    others = (str(Path(__file__).parent), paths["stdlib"], paths["purelib"])
+    return os.path.isabs(file) and not file.startswith(others)
+
+
+@contextlib.contextmanager
+def _signals_passed_on_to(
+    process: subprocess.Popen[str], on_interrupt: Callable[[], Any]
+) -> Iterator[None]:
     interrupted = False
 
     def pass_on(signum: int, _: FrameType | None) -> None:
         nonlocal interrupted
         if signum == signal.SIGINT and interrupted:
             process.kill()
+        elif signum == signal.SIGINT:
+            on_interrupt()
         interrupted = interrupted or signum == signal.SIGINT
         process.send_signal(signum)
 

@@ -13,6 +13,7 @@ The directory has the frontend's layout, so that the frontend can evaluate it::
 import copy
 import inspect
 import itertools
+import logging
 import os
 import sys
 import time
@@ -32,6 +33,7 @@ from .errors import (
 from .finding import ModelInfo, load_class
 from .model.config import (
     DEFAULTS,
+    ROOT_KEYS,
     check_root_cfg,
     likely_typos,
     parse_steps,
@@ -46,6 +48,8 @@ BASE_CFG: dict[str, Any] = {
     "write_every": 1,
 }
 """The root level of a universe's configuration, with the frontend's defaults"""
+
+_logger = logging.getLogger(__name__)
 
 TIME_FORMAT = "%y%m%d-%H%M%S"
 """How the start of a run is written in the name of its directory"""
@@ -222,9 +226,15 @@ def _make_first_free(parent: Path, name: str) -> Path:
 def _write_yaml(path: Path, content: Mapping[str, Any], *, tag: str = "") -> None:
     from . import yaml  # on first use: not every process needs it
 
-    with open(path, "x", encoding="utf-8") as file:
-        file.write(f"--- {tag}".rstrip() + "\n")
-        yaml.dump(content, file)
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(f"--- {tag}".rstrip() + "\n")
+            yaml.dump(content, file)
+    except OSError as error:
+        raise OutputDirectoryError(
+            f"Cannot write {path} ({error.strerror}): make space, or give another "
+            "directory for the output."
+        ) from None
 
 
 # .. Configurations ...........................................................
@@ -269,6 +279,11 @@ def _check_root_keys(
             f"{path} is the configuration of another model, "
             f"{cfg['root_model_name']}, than {model.name}."
         )
+    for key in cfg.keys() - ROOT_KEYS - {model.name, "parallel_execution"}:
+        _logger.warning(
+            "There is no key '%s' in a configuration (%s): only the model itself could "
+            "use it. Parameters stand below '%s'.", key, path, model.name,
+        )  # fmt: skip
     for typo in likely_typos({**cfg, "root_model_name": model.name}, parameters):
         with mistakes:
             raise ConfigError(f"{path}: {typo}")

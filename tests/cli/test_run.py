@@ -352,8 +352,9 @@ def test_warnings_are_shown(model):
         (["--set", "M=1", "--set", "M.x=1"], "M was set to 1 before, so that M.x"),
         (["--set", "size=1"], "the settings: 'size' is a parameter of M"),
         (["--set", "num_setps=1"], "There is no key 'num_setps' in a configuration"),
-        (["--seed", "x"], "'x' is not a valid integer"),
-        (["--seed", "-1"], "-1 is not in the range x>=0"),
+        (["--seed", "x"], "'x' is no integer of at least 0, nor `random`"),
+        (["--seed", "-1"], "'-1' is no integer of at least 0"),
+        (["M.size=3"], "write: --set M.size=3"),
         (["--write-every", "0"], "0 is not in the range x>=1"),
         (["--log-level", "loud"], "'loud' is not one of"),
         (["no.yml"], "There is no configuration file no.yml"),
@@ -414,3 +415,23 @@ def test_number_of_iterations_of_a_stopped_run(model):
     Path("cfg.yml").write_text("M: {what: stop}\nmonitor_emit_interval: 1000")
     result = run("M", "cfg.yml", "--steps", "9", code=138)
     assert re.search(r"stopped by SIGUSR1 after .*, 1 iterations\.", result.stderr)
+
+
+@pytest.mark.parametrize("how", ["sys.exit()", "os._exit(0)"])
+def test_end_in_the_middle(model, how):
+    """That it says that all is well does not make it so."""
+    Path("M/run_model.py").write_text(MODEL.replace("1 / 0", how))
+    result = run("M", "--set", "M.what=raise", code=1)
+    assert "M ended before its run was finished" in result.stderr
+    assert "finished after" not in result.stdout
+
+
+def test_program_that_does_not_run_its_model(model):
+    Path("M/run_model.py").write_text(MODEL.replace(").run()", ")"))
+    assert "or not call model.run()?" in run("M", code=1).stderr
+
+
+def test_unknown_keys_are_warned_of(model, caplog):
+    run("M", "--set", "Potts.size=3", "--set", "foo=1")
+    assert "There is no key 'Potts' in a configuration (the settings)" in caplog.text
+    assert "There is no key 'foo'" in caplog.text

@@ -133,6 +133,7 @@ def test_directory_of_runs(tmp_path):
     for name in ("261122-100000", "261122-200000"):
         (tmp_path / name / "data").mkdir(parents=True)
     assert "There is no data.h5 in " in show(tmp_path, code=2)
+    (tmp_path / "261122-300000" / "data" / "uni0").mkdir(parents=True)  # no output
     for name in ("261122-100000", "261122-200000"):
         universe = tmp_path / name / "data/uni0"
         universe.mkdir()

@@ -1,6 +1,7 @@
 """The group of commands, and how they report a user's mistake."""
 
 import importlib
+import signal
 import sys
 from typing import Any
 
@@ -25,6 +26,8 @@ class _Commands(click.Group):
         except UserError as error:
             click.echo(f"Error: {error}", err=True)
             sys.exit(EXIT_CODE)
+        except KeyboardInterrupt:
+            sys.exit(128 + signal.SIGINT)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

@@ -1,5 +1,6 @@
 """``utopya-backend run``: runs a model once."""
 
+import os
 import secrets
 import shutil
 import signal
@@ -14,7 +15,7 @@ from .. import yaml
 from ..display import Bar, Display, LogLines, Nothing, Report
 from ..errors import EXIT_CODE, ConfigError
 from ..finding import find_model
-from ..io.summary import format_size, read_iterations, summarize
+from ..io.summary import format_size, read_end, summarize
 from ..logging import LOG_LEVELS
 from ..process import error_in, run_process, users_line, warnings_in
 from ..tools import format_time
@@ -29,10 +30,12 @@ class _Seed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
 
     name = "INTEGER|random"
 
-    def convert(self, value: Any, *args: Any) -> int:
+    def convert(self, value: str, *args: Any) -> int:
         if value == "random":
             return secrets.randbits(32)
-        return int(click.IntRange(min=0).convert(value, *args))
+        if not value.isdecimal():
+            self.fail(f"'{value}' is no integer of at least 0, nor `random`.", *args)
+        return int(value)
 
 
 class _Setting(click.ParamType):  # type: ignore[type-arg]  # likewise
@@ -123,6 +126,12 @@ def run(
     The data goes to OUT/<name>/<time>/data/uni0/data.h5, and what the model
     prints and logs to out.log beside it.
     """  # noqa: D301  # the \b is for click: it keeps the line breaks below it
+    for file in cfg:
+        if "=" in file and not os.path.exists(file):
+            raise ConfigError(
+                f"There is no configuration file '{file}'. To set an entry, write: "
+                f"--set {file}"
+            )
     info = find_model(model)
     config = resolve_cfg(
         info,
@@ -140,13 +149,23 @@ def run(
 
     start = time.monotonic()
     try:
-        exit_code = run_process([*info.args, str(cfg_file)], log_file, display.show)
+        exit_code = run_process(
+            [*info.args, str(cfg_file)], log_file, display.show, _tell_of_interrupt
+        )
     finally:
         display.close()
     duration = format_time(time.monotonic() - start, ms_precision=2)
 
     data_file = cfg_file.with_name("data.h5")
-    number = read_iterations(data_file) or display.n_iter
+    status, number = read_end(data_file)
+    if exit_code == 0 and status is not None and status.startswith(("run", "fail")):
+        exit_code = 1
+        click.echo(
+            f"{info.name} ended before its run was finished ('{status}'), though with "
+            "exit code 0: does it call sys.exit(), or not call model.run()?",
+            err=True,
+        )
+    number = number or display.n_iter
     when = f"after {duration}" + (f", {number} iterations" if number else "")
     exit_code = _show_end(f"{info.name} {{}} {when}", exit_code, log_file, quiet=quiet)
     if exit_code == EXIT_CODE and _remove_if_unused(cfg_file):
@@ -175,6 +194,12 @@ def _remove_if_unused(cfg_file: Path) -> bool:
     if is_ours:
         shutil.rmtree(run_dir)
     return is_ours
+
+
+def _tell_of_interrupt() -> None:
+    if sys.stderr is not None and sys.stderr.isatty():
+        text = "\nStopping after this step; another Ctrl-C kills the model.\n"
+        os.write(sys.stderr.fileno(), text.encode())  # all that a handler may do
 
 
 # .. The configuration ........................................................
@@ -251,7 +276,7 @@ def _show_end(sentence: str, exit_code: int, log_file: Path, *, quiet: bool) -> 
     if not is_users:
         headline = sentence.format(f"failed with exit code {exit_code}")
         click.echo(f"{headline}:\n", err=True)
-        if line := users_line(error):
+        if line := users_line(log):
             click.echo(f"{line}\n", err=True)
     click.echo(f"{error}\n", err=True)
     return EXIT_CODE if is_users else 1

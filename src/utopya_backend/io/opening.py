@@ -45,8 +45,9 @@ def find_outputs(path: str | os.PathLike[str]) -> list[Path]:
         if file.parent.name[3:].isdigit()
     ]
     if not found:
-        if runs := sorted(run.parent for run in path.glob("*/data")):
-            return find_outputs(runs[-1])  # their names begin with the time
+        # The names of runs begin with the time; one may have ended before it began.
+        if runs := [file.parents[2] for file in path.glob("*/data/uni*/data.h5")]:
+            return find_outputs(max(runs))
         raise MissingFileError(
             f"There is no data.h5 in {path}, nor in its data/uni*/: give the path of a "
             "data.h5, or of the directory of a run."

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import h5py
+import numpy as np
 
 from .labels import read_dims
 from .walking import leaves, printable
@@ -30,20 +31,24 @@ def summarize(path: str | os.PathLike[str], max_lines: int = 20) -> list[str]:
     return lines
 
 
-def read_iterations(path: str | os.PathLike[str]) -> int | None:
-    """Reads how many iterations a run has done by its end.
+def read_end(path: str | os.PathLike[str]) -> tuple[str | None, int | None]:
+    """Reads how a run has ended, and after how many iterations.
 
     Args:
         path: The output file
 
     Returns:
-        The number; None if it is not known
+        Its status and the number, or None for what is not known
     """
     try:
         with h5py.File(path, "r") as file:
-            return int(file.attrs["iterations"])
-    except (OSError, KeyError, TypeError, ValueError):
-        return None
+            status, number = file.attrs.get("status"), file.attrs.get("iterations")
+    except (OSError, ValueError):
+        return None, None
+    return (
+        status if isinstance(status, str) else None,
+        int(number) if isinstance(number, np.integer) else None,
+    )
 
 
 def format_size(num_bytes: float) -> str:

@@ -113,6 +113,11 @@ def write_exclusively(path: Path, content: bytes) -> Path:
         raise OutputPermissionError(
             f"There is no permission to write {path}: choose another place by --output."
         ) from None
+    except OSError as error:
+        path.unlink()  # what there was space for
+        raise OutputDirectoryError(
+            f"Cannot write {path} ({error.strerror}): choose another place by --output."
+        ) from None
     return path
 
 
