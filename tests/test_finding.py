@@ -126,7 +126,7 @@ def source(tmp_path, monkeypatch):
 
     def write(text, name="walk.py"):
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True, parents=True)
         path.write_text(text)
         return str(path)
 
@@ -166,6 +166,44 @@ def test_class_beside_the_program(source, monkeypatch):
     source("from impl import Walk\nimport impl\n", "run_model.py")
     assert load_class(".").__name__ == "Walk"
     assert load_class("run_model.py") is load_class(".")
+
+
+def test_packages_of_the_same_name_at_run_time(source, tmp_path):
+    """Each model finds its own modules, also if it imports them later on."""
+    for name in ("A", "B"):
+        source(
+            "from utopya_backend import StepwiseModel\n"
+            "class Walk(StepwiseModel):\n"
+            "    def setup(self): pass\n"
+            "    def perform_step(self): pass\n"
+            "    def write_data(self): pass\n"
+            "    def who(self):\n"
+            "        from .helper import WHO\n"
+            "        return WHO\n",
+            f"{name}/impl/__init__.py",
+        )
+        source(f"WHO = {name!r}", f"{name}/impl/helper.py")
+        source("from impl import Walk\nimport impl", f"{name}/run_model.py")
+        source("size: 3", f"{name}/impl/Walk_cfg.yml")
+    one, two = load_class("A/run_model.py"), load_class("B/run_model.py")
+    assert (one.who(None), two.who(None)) == ("A", "B")
+    assert find_model("B/run_model.py").default_cfg == tmp_path / "B/impl/Walk_cfg.yml"
+
+
+def test_names_of_modules_in_use(source):
+    """What is beside a model and no module hides nothing."""
+    source("import numpy, h5py\n" + WALK, "walk.py")
+    source("", "numpy/data.txt")
+    source("", "h5py.log")
+    source("", "utopya_backend/notes.md")
+    assert load_class("walk.py").__name__ == "Walk"
+
+
+def test_suggestions(source):
+    source(WALK)
+    for name in ("Walk", "walk", "wakl.py"):
+        with pytest.raises(FileNotFoundError, match=r"Did you mean 'walk\.py'\?"):
+            find_model(name)
 
 
 def test_modules_of_the_same_name(source):

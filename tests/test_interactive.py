@@ -1,6 +1,7 @@
 import gc
 import io
 import logging
+import multiprocessing
 import os
 import signal
 import sys
@@ -168,6 +169,30 @@ def test_model_from_its_directory(files):
     assert result.data["M/x"].to_numpy().tolist() == [4.0]
 
 
+def in_another_process(seed):
+    return simulate(Walk, num_steps=3, seed=seed)
+
+
+def test_results_of_other_processes():
+    context = multiprocessing.get_context("fork")
+    with context.Pool(2) as pool:
+        results = pool.map(in_another_process, [1, 2])
+        pool.close()
+        pool.join()  # rather than to be killed, at the end of this block
+    for seed, result in enumerate(results, 1):
+        expected = in_another_process(seed).data["Walk"]
+        assert result.data["Walk"].identical(expected)
+
+
+def test_forked_child_leaves_the_output_alone():
+    result = simulate(Walk, num_steps=3)
+    if (pid := os.fork()) == 0:
+        del result
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert result.path.exists()
+
+
 # .. Signals ..................................................................
 
 
@@ -190,6 +215,17 @@ def test_signal_for_the_program(signum, error):
     assert result.exit_code == 128 + signum
     assert result.data["Walk/position"].size == 5
     del info, result
+
+
+def test_signal_of_another_run_does_not_stop_later_ones():
+    """Though a model that is run step by step is open all the time."""
+    with simulation(Walk, num_steps=5) as other:
+        other.step()
+        with pytest.raises(KeyboardInterrupt):
+            simulate(Walk, {"stop_at": 3}, num_steps=10, signum=int(signal.SIGINT))
+        assert simulate(Walk, num_steps=10).num_iterations == 10
+        while other.should_iterate():
+            other.step()
 
 
 def test_in_a_thread():
@@ -239,6 +275,21 @@ def test_error_in_the_model(tmp_path):
 def test_mistakes(args, kwargs, error, expected):
     with pytest.raises(error, match=expected):
         simulate(*args, **kwargs)
+
+
+def test_init_without_that_of_the_base_class():
+    class NoArguments(Walk):
+        def __init__(self):
+            self.x = 1
+
+    class NotCalled(Walk):
+        def __init__(self, **kwargs):
+            self.x = 1
+
+    with pytest.raises(ImportError, match=r"Write a method setup\(\) instead"):
+        simulate(NoArguments, num_steps=3)
+    with pytest.raises(RuntimeError, match=r"has not called super\(\)\.__init__"):
+        simulate(NotCalled, num_steps=3)
 
 
 # .. Nothing is left ..........................................................

@@ -2,6 +2,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,10 +12,20 @@ from utopya_backend.signal import (
     SIGNAL_INFO,
     _handle_signal,
     attach_signal_handlers,
+    begin_observing,
     describe_signal,
-    observing_signals,
+    end_observing,
     restore_signal_handlers,
 )
+
+
+@contextmanager
+def observing_signals(*, is_over=True):
+    begin_observing()
+    try:
+        yield
+    finally:
+        end_observing(is_over=is_over)
 
 
 @pytest.fixture
@@ -151,6 +162,15 @@ def test_info_is_reset_at_the_end_of_the_outermost_run(handlers):
     assert SIGNAL_INFO == {
         "got_signal": False, "signum": None, "frame": None, "at_time": None,
     }  # fmt: skip
+
+
+def test_info_is_kept_for_a_run_that_goes_on(handlers):
+    with observing_signals(is_over=False):
+        send(signal.SIGTERM)
+    assert SIGNAL_INFO["signum"] == signal.SIGTERM
+    with observing_signals():
+        pass
+    assert SIGNAL_INFO["got_signal"] is False
 
 
 def fail_while_observing():

@@ -9,5 +9,9 @@ impl = import_package_from_dir(
 )
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(
+            "Give the path of a configuration; or say: utopya-backend run PredatorPrey"
+        )
     with impl.PredatorPrey(cfg_file_path=sys.argv[1]) as model:
         model.run()

@@ -121,6 +121,12 @@ class OutputNotADirectoryError(UserError, NotADirectoryError):
     """What should be the output directory is something else."""
 
 
+def _subject(error: UserError) -> str:
+    """The entry of which an error says what it has to be, if it is of that kind."""
+    subject, verb, _ = str(error).partition(" has to be ")
+    return subject if verb else ""
+
+
 class Mistakes:
     """The errors of several checks, so that all of them are reported at once.
 
@@ -150,9 +156,12 @@ class Mistakes:
         traceback: TracebackType | None,
     ) -> bool:
         if isinstance(error, ManyMistakesError):
-            self._found += error.mistakes
-        elif isinstance(error, UserError):
-            self._found.append(error)
+            found = list(error.mistakes)
+        else:
+            found = [error] if isinstance(error, UserError) else []
+        # The same value may be wrong in two respects: one is enough.
+        subjects = {_subject(one) for one in self._found} - {""}
+        self._found += [one for one in found if _subject(one) not in subjects]
         return isinstance(error, UserError)
 
     def __bool__(self) -> bool:

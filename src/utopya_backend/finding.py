@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import os
 import re
 import sys
@@ -160,6 +161,7 @@ def _existing_file(path: str) -> str:
 
 
 def _import(where: str, import_it: Any, name: str) -> ModuleType:
+    arguments, sys.argv = sys.argv, [name]  # not those of this command
     try:
         module: ModuleType = import_it(name)
     except ModuleNotFoundError as error:
@@ -172,6 +174,8 @@ def _import(where: str, import_it: Any, name: str) -> ModuleType:
         raise _import_error(where, error) from None
     except (Exception, SystemExit) as error:
         raise _import_error(where, error) from None
+    finally:
+        sys.argv = arguments
     return module
 
 
@@ -206,7 +210,7 @@ def _named_class(module: ModuleType, name: str, where: str) -> type[BaseModel]:
         )
     if not _is_model(cls):
         raise ModelImportError(f"{name} in {where} is no model. {_what_a_model_is()}")
-    _check_concrete(cls, where)
+    check_concrete(cls, where)
     return cls  # type: ignore[no-any-return]  # it is a class, see above
 
 
@@ -219,21 +223,45 @@ def _only_class(module: ModuleType, name: str, where: str) -> type[BaseModel]:
     if not candidates:
         raise ModelImportError(f"There is no model in {where}. {_what_a_model_is()}")
     if not concrete:
-        _check_concrete(candidates[0], where)
+        check_concrete(candidates[0], where)
     if len(concrete) > 1:
         raise ModelImportError(
             f"There are several models in {where}: choose one of "
             f"{', '.join(f'{where}:{model.__name__}' for model in concrete)}."
         )
+    check_concrete(concrete[0], where)
     return concrete[0]
 
 
-def _check_concrete(cls: type[BaseModel], where: str) -> None:
+def check_concrete(cls: type[BaseModel], where: str) -> None:
+    """Checks that a model can be made of a class.
+
+    Args:
+        cls: The class
+        where: Where it is, for the error
+
+    Raises:
+        ImportError: If not
+    """
+    if not _takes_configuration(cls):
+        raise ModelImportError(
+            f"{cls.__name__}.__init__ in {where} does not take the arguments of a "
+            "model. Write a method setup() instead, which gets the parameters; or "
+            "def __init__(self, **kwargs), with super().__init__(**kwargs) in it."
+        )
     if missing := sorted(cls.__abstractmethods__):
         raise ModelImportError(
             f"The model {cls.__name__} in {where} is not complete: it lacks the "
             f"method{'s' * (len(missing) > 1)} {', '.join(missing)}."
         )
+
+
+def _takes_configuration(cls: type[BaseModel]) -> bool:
+    try:
+        inspect.signature(cls).bind(cfg_file_path="")
+    except TypeError:
+        return False
+    return True
 
 
 def _what_a_model_is() -> str:
@@ -313,6 +341,20 @@ def _read_manifest(manifest: Path) -> ModelInfo:
     )
 
 
+def _suggest_model(path: Path) -> str:
+    """Says which file or directory beside it was probably meant."""
+    if not path.absolute().parent.is_dir():
+        return ""
+    names = [
+        entry.name
+        for entry in path.absolute().parent.iterdir()
+        if entry.suffix == ".py" or any(entry.glob("*_info.yml"))
+    ]
+    lower = {name.lower(): name for name in names}
+    near = lower.get(path.name.lower()) or lower.get(f"{path.name}.py".lower())
+    return f" Did you mean '{near}'?" if near else suggest(path.name, names)
+
+
 def _manifest_with_executable(path: Path) -> Path | None:
     """The manifest beside a Python file that names it as the model's program."""
     for manifest in path.absolute().parent.glob("*_info.yml"):
@@ -346,6 +388,7 @@ def find_manifest(path: str | os.PathLike[str]) -> Path:
             f"There is no model at {path}: give the directory of a model, its "
             "manifest <name>_info.yml, a Python file, or a class as "
             f"package.module:MyModel (the current directory is {Path.cwd()})."
+            f"{_suggest_model(path)}"
         )
     manifests = sorted(path.glob("*_info.yml"))
     if len(manifests) > 1:

@@ -6,7 +6,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -71,23 +71,30 @@ _imported_files: dict[str, ModuleType] = {}
 
 @contextmanager
 def _modules_beside(directory: str) -> Iterator[None]:
-    """Has the modules in a directory be found, even if their names are taken."""
+    """Has the modules in a directory be found, even if their names are taken.
+
+    These get names that no others have, as in :py:func:`import_from`.
+    """
+    with ExitStack() as stack:
+        for name in _names_in(directory) & sys.modules.keys():
+            if not _is_below(sys.modules[name], directory):
+                alias = f"{name}_{zlib.crc32(directory.encode()):08x}"
+                path = os.path.join(directory, name)
+                stack.enter_context(_name_lent(name, to=alias, path=path))
+        stack.enter_context(searching(directory))
+        yield
+
+
+def _names_in(directory: str) -> set[str]:
+    """The names of the modules and packages in a directory."""
     names = {
         name.removesuffix(".py")
         for name in os.listdir(directory)
         if name.endswith(".py")
         or os.path.isfile(os.path.join(directory, name, "__init__.py"))
-    } - sys.stdlib_module_names
-    hidden = {
-        name: sys.modules.pop(name)
-        for name, module in list(sys.modules.items())
-        if name.partition(".")[0] in names and not _is_below(module, directory)
     }
-    try:
-        with searching(directory):
-            yield
-    finally:
-        sys.modules.update(hidden)
+    # Never those that are in use here, and cannot be loaded a second time.
+    return names - sys.stdlib_module_names - {"h5py", "numpy", "utopya_backend"}
 
 
 def _is_below(module: ModuleType, directory: str) -> bool:
@@ -129,6 +136,10 @@ def _import_by_path(name: str, directory: str) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     init = os.path.join(directory, "__init__.py")
+    if os.path.isfile(f"{directory}.py") and not os.path.isfile(init):
+        found = importlib.util.spec_from_file_location(name, f"{directory}.py")
+        assert found is not None  # it ends with .py, which has a loader
+        return _load(found)
     if not os.path.isfile(init):  # a directory of packages
         spec = ModuleSpec(name, None, is_package=True)
         spec.submodule_search_locations = [directory]
@@ -156,12 +167,13 @@ def _load(spec: ModuleSpec) -> ModuleType:
 
 
 @contextmanager
-def _name_lent(name: str, *, to: str) -> Iterator[None]:
+def _name_lent(name: str, *, to: str, path: str | None = None) -> Iterator[None]:
     """Lets ``import <name>.model`` find the modules of another package.
 
     Args:
         name: A name that is taken
-        to: The name of the package that may use it in the meantime
+        to: The name of the package or module that may use it in the meantime
+        path: Where that is, without an extension, if it is yet to be imported
     """
 
     def take_out() -> dict[str, ModuleType]:
@@ -169,7 +181,7 @@ def _name_lent(name: str, *, to: str) -> Iterator[None]:
         return {key: sys.modules.pop(key) for key in names}
 
     owner = take_out()
-    finder = _AliasFinder(name, to)
+    finder = _AliasFinder(name, to, path)
     sys.meta_path.insert(0, finder)
     try:
         yield
@@ -182,15 +194,18 @@ def _name_lent(name: str, *, to: str) -> Iterator[None]:
 class _AliasFinder:
     """Finds the modules of one package under the name of another one."""
 
-    def __init__(self, name: str, alias: str) -> None:
+    def __init__(self, name: str, alias: str, path: str | None) -> None:
         self.name = name
         self.alias = alias
+        self.path = path
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: object = None
     ) -> ModuleSpec | None:
         if not f"{fullname}.".startswith(f"{self.name}."):
             return None
+        if self.path is not None:
+            _import_by_path(self.alias, self.path)
         module = importlib.import_module(self.alias + fullname.removeprefix(self.name))
         loader: Any = _AliasLoader(module)
         return ModuleSpec(fullname, loader)

@@ -31,8 +31,8 @@ from .display import (
     in_notebook,
     showing_by,
 )
-from .errors import ConfigError, MissingKeyError, ParameterError
-from .finding import ModelInfo, find_model, load_class
+from .errors import ConfigError, MissingKeyError, ParameterError, suggest
+from .finding import ModelInfo, check_concrete, find_model, load_class
 from .io.provenance import describe_exit
 from .io.summary import summarize
 from .logging import DEFAULT_LOG_FORMAT
@@ -122,7 +122,7 @@ def simulate(
             shutil.rmtree(where, ignore_errors=True)
         raise
     if out is None:
-        weakref.finalize(result, shutil.rmtree, where, ignore_errors=True)
+        weakref.finalize(result, _remove, str(where), os.getpid())
     if exit_code - 128 in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         raise _interruption(exit_code, result)
     return result
@@ -211,6 +211,10 @@ class Result:
         tree = open_output(self.path)
         return tree.load() if self.is_temporary else tree
 
+    def __getstate__(self) -> dict[str, Any]:
+        # For another process: there, the data has to be without its file.
+        return {**vars(self), "data": self.data} if self.is_temporary else vars(self)
+
     def __repr__(self) -> str:
         how = describe_exit(self.exit_code)
         duration = format_time(self.seconds, ms_precision=2)
@@ -222,6 +226,12 @@ class Result:
             where = "a temporary directory" if self.is_temporary else str(self.path)
             lines.append(f"  in {where}")
         return "\n".join(lines)
+
+
+def _remove(directory: str, pid: int) -> None:
+    """Removes a temporary directory, but not in a forked child."""
+    if os.getpid() == pid:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 # .. What both need ...........................................................
@@ -276,6 +286,7 @@ def _find(model: Model) -> tuple[ModelInfo, type[BaseModel]]:
         )
     if inspect.isabstract(model):
         model(cfg_file_path="")  # Python says which methods are missing
+    check_concrete(model, model.__module__)
     return ModelInfo(model.__name__, cls=model), model
 
 
@@ -306,6 +317,7 @@ def _configuration(
     ):
         raise MissingKeyError(
             f"How many steps is {info.name} to make? Give e.g. num_steps=100."
+            + suggest("num_steps", root, sentence=" Is '{}' meant to be that?")
         )
     return resolve_cfg(info, settings={**root, info.name: dict(params)})
 

@@ -11,8 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypedDict
 
@@ -207,21 +206,29 @@ def reset_signal_info() -> None:
     )
 
 
-@contextmanager
-def observing_signals() -> Iterator[None]:
-    """The time in which a run looks at :py:data:`SIGNAL_INFO`.
+def begin_observing() -> None:
+    """Begins the time in which a run looks at :py:data:`SIGNAL_INFO`.
 
-    It is reset at the end of the outermost run, so that a signal meant for
-    this run does not stop the next one, and that the interrupted frame, which
-    refers to the model, does not keep it alive. A signal that arrived before
-    the run, for instance while the model was being set up, still counts.
+    A signal that arrived before, for instance while the model was being set up, still
+    counts.
     """
     global _num_observers
 
     _num_observers += 1
-    try:
-        yield
-    finally:
-        _num_observers -= 1
-        if _num_observers == 0:
-            reset_signal_info()
+
+
+def end_observing(*, is_over: bool) -> None:
+    """Ends the time in which a run looks at :py:data:`SIGNAL_INFO`.
+
+    It is reset at the end of the outermost run, so that a signal meant for
+    this run does not stop the next one, and that the interrupted frame, which
+    refers to the model, does not keep it alive.
+
+    Args:
+        is_over: Whether the run is over; if not, it will look at it again.
+    """
+    global _num_observers
+
+    _num_observers -= 1
+    if _num_observers == 0 and is_over:
+        reset_signal_info()

@@ -38,6 +38,7 @@ from .model.config import (
     likely_typos,
     parse_steps,
 )
+from .model.hooks import METHODS_BEFORE_SETUP, is_ours
 from .model.parameters import check_parameters
 from .tools import load_cfg_file, load_with_constraints
 
@@ -121,6 +122,8 @@ def _check_parameters(
         cls = load_class(model)
     except UserError:  # it is told when the model is run
         return
+    if not all(is_ours(getattr(cls, name)) for name in METHODS_BEFORE_SETUP):
+        return  # they may change them
     parameters = dict(cfg[model.name])
     if issubclass(cls, ModelBenchmarkMixin):
         parameters.pop("benchmark", None)  # which is not for setup

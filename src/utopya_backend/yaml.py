@@ -87,6 +87,11 @@ def _load_with(constructor: "type[_Constructor]", text: str) -> Any:
     except YAMLError:
         raise
     except Exception as error:  # of what constructs a value, e.g. a date
+        if "ParamDim" in str(error):
+            raise YAMLError(
+                "A sweep is written as e.g. !sweep {default: 8, values: [8, 16]} "
+                f"({type(error).__name__}: {str(error)[:100]})."
+            ) from error
         raise YAMLError(f"{type(error).__name__}: {error}") from error
 
 

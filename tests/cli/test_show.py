@@ -65,7 +65,7 @@ def test_run_directory(make, tmp_path):
     for number in (0, 1):
         (tmp_path / f"data/uni{number}/data.h5").write_bytes(content)
     output = show(tmp_path)
-    assert output.count("status          running") == 2
+    assert output.count("status          stopped: closed") == 2
     assert "uni1/data.h5" in output
 
 

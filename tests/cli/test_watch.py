@@ -1,6 +1,7 @@
 import fcntl
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -129,16 +130,20 @@ def test_refresh_in_place(waiter):
     )
     os.close(its_end)
     shown = ""
-    while "\x1b[6A" not in shown:
+    while "A\r\x1b[J" not in shown:
         shown += os.read(terminal, 100_000).decode()
     Path("go").touch()
     while "Waiter finished" not in shown or not shown.endswith("\n"):
         shown += os.read(terminal, 100_000).decode()
     assert process.wait() == 0
     os.close(terminal)
-    screens = shown.split("\x1b[6A\r\x1b[J")
+    # Each screen goes up by as many lines as the one before it had.
+    screens = re.split(r"\x1b\[\d+A\r\x1b\[J", shown)
+    ups = re.findall(r"\x1b\[(\d+)A\r\x1b\[J", shown)
+    heights = [len(screen.splitlines()) for screen in screens]
     assert screens[0].startswith("Waiter is running")
-    assert all(len(screen.splitlines()) == 6 for screen in screens)
+    assert [int(up) for up in ups] == heights[:-1]
+    assert max(heights) <= 6
     assert all(len(line) <= 60 for s in screens for line in s.splitlines())
     assert "more" in screens[0].splitlines()[-1]
 
@@ -332,7 +337,8 @@ def test_a_commit_in_progress_is_waited_for(make, tmp_path, monkeypatch):
         return real(*args)
 
     monkeypatch.setattr(h5py, "File", open_file)
-    assert glance.glance_at(path, sleep=lambda _: None).attrs["status"] == "running"
+    attrs = glance.glance_at(path, sleep=lambda _: None).attrs
+    assert attrs["status"] == "stopped: closed"
     assert len(attempts) == 3
 
 

@@ -44,7 +44,9 @@ def test_before_the_run(make, attributes):
     assert attrs["status"] == "running"
     assert attrs["seed"] == str(2**70)
     assert attrs["model"] == f"{M.__module__}.M"
-    assert yaml.load(attrs["configuration"]) == model.root_cfg
+    # With the default values of the parameters, too, which only the source has else
+    expected = {**model.root_cfg, "M": {"what": None, "size": 3}}
+    assert yaml.load(attrs["configuration"]) == expected
     assert len(attrs["configuration"]) > 10**6
     assert (attrs["numpy"], attrs["h5py"]) == (np.__version__, h5py.__version__)
     assert attrs["python"] == ".".join(map(str, sys.version_info[:3]))

@@ -184,8 +184,39 @@ def test_default_is_always_fine():
 
     given = {"a": None, "b": 1.5, "c": "no"}
     assert check_parameters(setup, given, section="M") == given
-    with pytest.raises(ManyMistakesError, match="has 2 mistakes"):
-        check_parameters(setup, {"b": 1, "d": [1, 1]}, section="M")
+    # An annotation that its own default contradicts is not to be trusted.
+    given = {"b": 1, "c": "yes", "d": [1, 1]}
+    assert check_parameters(setup, given, section="M") == given
+    with pytest.raises(ConfigError, match=r"M\.a has to be an integer"):
+        check_parameters(setup, {"a": "x"}, section="M")
+
+
+def test_default_that_yaml_cannot_have():
+    def setup(*, a: tuple[int] = (1, 2)):
+        pass
+
+    assert check_parameters(setup, {"a": [1, 2]}, section="M") == {"a": [1, 2]}
+
+
+def test_annotation_of_all_others_together():
+    def setup(**parameters: dict):
+        pass
+
+    assert check_parameters(setup, {"a": 1}, section="M") == {"a": 1}
+
+    def typed(**parameters: int):
+        pass
+
+    with pytest.raises(ConfigError, match=r"M\.a has to be an integer"):
+        check_parameters(typed, {"a": "x"}, section="M")
+
+
+def test_annotation_that_is_a_value():
+    def setup(*, a: (int, [0]), b: {0: 1}, c: [1]):
+        pass
+
+    given = {"a": 1, "b": 2, "c": "x"}
+    assert check_parameters(setup, given, section="M") == given
 
 
 def test_a_bad_annotation_does_not_switch_off_the_others():

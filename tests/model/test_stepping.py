@@ -112,7 +112,12 @@ def test_error_in_the_loop(make, status):
 def test_error_before_the_loop(make, status):
     with pytest.raises(ZeroDivisionError), make(M, num_steps=5):
         raise ZeroDivisionError("x")
-    assert status() == ("running", None)
+    assert status() == ("failed: ZeroDivisionError: x", 0)
+
+
+def test_closed_without_a_run(make, status):
+    make(M, num_steps=0).close()
+    assert status() == ("stopped: closed", 0)
 
 
 def test_error_in_a_step(make, status):

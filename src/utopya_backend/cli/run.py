@@ -158,7 +158,11 @@ def run(
 
     data_file = cfg_file.with_name("data.h5")
     status, number = read_end(data_file)
-    if exit_code == 0 and status is not None and status.startswith(("run", "fail")):
+    is_unfinished = status is not None and (
+        status.startswith(("running", "failed"))
+        or (status == "stopped: closed" and number == 0)
+    )
+    if exit_code == 0 and is_unfinished:
         exit_code = 1
         click.echo(
             f"{info.name} ended before its run was finished ('{status}'), though with "

@@ -96,6 +96,10 @@ def check_sizes(
         ValueError: If a size is not positive; or if there is one for a name that
             is not a dimension, but similar to one without a size
     """
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f"The sizes have to be a dict, e.g. {{'x': 10}}, but are {given!r}."
+        )
     for dim, size in sizes.items():
         if size is not None and not isinstance(size, (int, np.integer)):
             raise TypeError(
@@ -129,6 +133,10 @@ def check_coords(
         ValueError: If there is no such dimension or the sizes differ, and on a
             mapping without a mode.
     """
+    if not isinstance(coords, Mapping):
+        raise TypeError(
+            f"The coords have to be a dict, e.g. {{'x': [0, 1]}}, but are {coords!r}."
+        )
     for dim, values in coords.items():
         if dim not in sizes:
             raise ValueError(

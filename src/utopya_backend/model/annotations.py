@@ -60,9 +60,16 @@ def arguments_of(func: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     for name, arg in inspect.signature(func).parameters.items():
         if arg.kind not in (arg.POSITIONAL_ONLY, arg.VAR_POSITIONAL):
             annotation = _evaluate(arg.annotation, func)
+            if arg.kind is arg.VAR_KEYWORD and _is_mapping(annotation):
+                annotation = Any  # meant is what they are together
             same = annotation is arg.annotation
             arguments[name] = arg if same else arg.replace(annotation=annotation)
     return arguments
+
+
+def _is_mapping(annotation: Any) -> bool:
+    origin = typing.get_origin(annotation) or annotation
+    return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
 def bare(annotation: Any) -> Any:
@@ -184,8 +191,9 @@ def size_of(annotation: Any) -> int | None:
 
 def _evaluate(annotation: Any, owner: Any) -> Any:
     """The annotation itself where it is a string, or has strings in it."""
-    if annotation is inspect.Parameter.empty or type(annotation).__hash__ is None:
-        return Any  # none, or a value of some kind
+    is_value = typing.get_origin(annotation) is None and not is_hashable(annotation)
+    if annotation is inspect.Parameter.empty or is_value:
+        return Any
     if type(annotation) is type:
         return annotation
     try:
@@ -198,6 +206,19 @@ def _evaluate(annotation: Any, owner: Any) -> Any:
         return typing.get_type_hints(holder, *names, include_extras=True)["it"]
     except Exception:  # whatever stands there: it was never meant to be evaluated
         return Any
+
+
+def is_hashable(value: Any) -> bool:
+    """Whether a value can be looked up in a table; a tuple with a list cannot.
+
+    Args:
+        value: The value
+    """
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _has_strings(annotation: Any) -> bool:

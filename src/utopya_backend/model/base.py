@@ -14,7 +14,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,9 +31,10 @@ from ..io.provenance import describe_exit, describe_failure, write_end, write_st
 from ..logging import backend_logger
 from ..monitor import Progress
 from ..signal import (
+    begin_observing,
+    end_observing,
     forget_stop_condition,
     num_attached,
-    observing_signals,
     restore_signal_handlers,
     stop_without_reader,
 )
@@ -45,6 +45,7 @@ from .hooks import (
     has_effect,
     only_debugs,
 )
+from .parameters import defaults_of
 from .parts import ModelParts
 
 
@@ -73,6 +74,9 @@ class BaseModel(ModelParts):
     # Until __init__ has begun, there is nothing to tear down. As this, all that a
     # subclass need not know is private to this class: its attributes are its own.
     __closed: bool = True
+    __has_begun: bool = False
+    __is_running: bool = False
+    __has_ended: bool = False
 
     _may_run_ahead: bool = False
     """Whether the next ``_invoke_iterate`` may do several iterations, if nothing is to
@@ -97,14 +101,13 @@ class BaseModel(ModelParts):
         """
         super().__init__(log=_log if _log is not None else backend_logger)
         self.__closed = False
+        self.__has_begun = True
         self.__handlers_attached = False
         self._monitor_info: dict[str, Any] = {}
         self._monitor_emit_interval = 0.0
         self._last_emit = -math.inf
         self.__progress = Progress(self._log)
         self.__display: Display = Nothing()
-        self.__is_running = False
-        self.__observation = ExitStack()
         self.__next_flush = -math.inf
         self._n_iterations = 0
         close_at_exit(self)
@@ -156,7 +159,9 @@ class BaseModel(ModelParts):
         )
         self._h5file = self._setup_output_file()
         if isinstance(self._h5file, OutputFile):
-            write_start(self._h5file, model=type(self), cfg=self.root_cfg)
+            section = defaults_of(self.setup) | self.cfg
+            cfg = {**self.root_cfg, self.name: section}
+            write_start(self._h5file, model=type(self), cfg=cfg)
         self._h5group = self._setup_output_group()
         self._parse_root_cfg(**self.root_cfg)
 
@@ -171,7 +176,7 @@ class BaseModel(ModelParts):
             return
         self.__closed = True
         try:
-            if self.__is_running:
+            if not self.__has_ended:
                 self.__end_run()
                 self.__note_end("stopped: closed")
             self._close_output_file()
@@ -185,6 +190,7 @@ class BaseModel(ModelParts):
 
     def __note_end(self, status: str) -> None:
         """Has the output file say how a run has ended."""
+        self.__has_ended = True
         if isinstance(self._h5file, OutputFile) and self._h5file:
             write_end(self._h5file, status=status, iterations=self.n_iterations)
 
@@ -200,6 +206,7 @@ class BaseModel(ModelParts):
             self._log.exception("Could not close the output file:")
 
     def __enter__(self) -> Self:
+        self.__check_open()
         return self
 
     def __exit__(
@@ -208,7 +215,7 @@ class BaseModel(ModelParts):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None and self.__is_running:
+        if error is not None and not self.__closed and not self.__has_ended:
             self.__close_after(error)
         else:
             self.close()
@@ -280,6 +287,7 @@ class BaseModel(ModelParts):
             KeyboardInterrupt: After a SIGINT, e.g. by Ctrl-C: the epilog was called
             SystemExit: After another handled signal, likewise
         """
+        self.__check_open()
         if not self.should_iterate():
             raise RuntimeError(
                 f"The model '{self.name}' has nothing left to iterate, after "
@@ -300,14 +308,12 @@ class BaseModel(ModelParts):
         Returns:
             The exit code, None if there is something left to do
         """
-        if self.__closed:
-            raise RuntimeError(
-                f"The model '{self.name}' is closed and cannot run: make a new one."
-            )
+        self.__check_open()
+        exit_code = None
+        begin_observing()
         try:
             if not self.__is_running:
-                self.__is_running = True
-                self.__observation.enter_context(observing_signals())
+                self.__is_running, self.__has_ended = True, False
                 self._pre_run()
                 self._invoke_prolog()
                 self.log.info("Commencing model run ...")
@@ -321,11 +327,23 @@ class BaseModel(ModelParts):
             raise
         finally:
             self._may_run_ahead = False
+            end_observing(is_over=not self.__is_running)
         return exit_code
+
+    def __check_open(self) -> None:
+        name = type(self).__name__
+        if not self.__has_begun:
+            raise RuntimeError(
+                f"{name}.__init__ has not called super().__init__(**kwargs). Do so, or "
+                "better write a method setup(), which gets the parameters."
+            )
+        if self.__closed:
+            raise RuntimeError(
+                f"The model '{self.name}' is closed and cannot run: make a new one."
+            )
 
     def __end_run(self) -> None:
         self.__is_running = False
-        self.__observation.close()
         self.__display.close()
 
     def __iterate(self, *, single: bool) -> int | None:

@@ -61,7 +61,7 @@ def _number(value: Any, wanted: set[Any]) -> str:
         return f"Write it without quotes: {value}"
     if value.endswith("%") and _NUMBER.fullmatch(value[:-1]):
         return f"Write: {float(value[:-1].replace(',', '.')) / 100:g}"
-    if _EXPRESSION.fullmatch(value):
+    if _EXPRESSION.fullmatch(value) and re.search(r"[-+*/(]", value[1:]):
         return f"To have it computed, write: !expr {value}"
     return ""
 

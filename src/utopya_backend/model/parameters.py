@@ -25,6 +25,7 @@ from .annotations import (
     bare,
     choices_of,
     expected,
+    is_hashable,
     is_path,
     is_record,
     name_of,
@@ -111,6 +112,20 @@ def check(value: Any, annotation: Any, path: str) -> Any:
     return _check_for(origin_of(annotation))(value, annotation, path)
 
 
+def defaults_of(func: Callable[..., Any]) -> dict[str, Any]:
+    """The default values of a function's arguments, as far as YAML can have them.
+
+    Args:
+        func: The function, e.g. the ``setup`` method of a model
+    """
+    plain = (type(None), bool, int, float, str, list, tuple, dict)
+    return {
+        name: argument.default
+        for name, argument in inspect.signature(func).parameters.items()
+        if isinstance(argument.default, plain)
+    }
+
+
 # .. Arguments ................................................................
 
 
@@ -118,9 +133,23 @@ def _check_argument(value: Any, argument: inspect.Parameter, path: str) -> Any:
     try:
         return check(value, argument.annotation, path)
     except (ParameterError, ConfigError):
-        if _is_same(value, argument.default):  # which need not fit its annotation
+        if _is_same(value, argument.default) or _contradicts_itself(argument):
             return value
         raise
+
+
+def _contradicts_itself(argument: inspect.Parameter) -> bool:
+    """Whether the default value is none that the annotation allows.
+
+    Then the annotation is not to be trusted. None stands for "not given" as a rule.
+    """
+    if argument.default is None or argument.default is inspect.Parameter.empty:
+        return False
+    try:
+        check(argument.default, argument.annotation, "")
+    except (ParameterError, ConfigError):
+        return True
+    return False
 
 
 def _is_same(value: Any, default: Any) -> bool:
@@ -255,7 +284,7 @@ def _check_record(value: Any, annotation: Any, path: str) -> Any:
         return _same_or_new(value, fields)
     try:
         return cls(**fields)
-    except ValueError as error:  # raised by its __post_init__
+    except (ValueError, TypeError, AssertionError) as error:  # of its __post_init__
         raise ConfigError(f"{path}: {error}") from error
 
 
@@ -361,7 +390,7 @@ _CHECKS: dict[Any, Check] = {
 
 
 def _check_for(origin: Any) -> Check:
-    if not isinstance(origin, cabc.Hashable):  # no annotation at all
+    if not is_hashable(origin):  # no annotation at all
         return _accept
     if origin in _CHECKS:
         return _CHECKS[origin]

@@ -7,7 +7,7 @@ from typing import Any
 
 import h5py
 
-from ..errors import Mistakes
+from ..errors import Mistakes, suggest
 from ..io.graph import GraphSeries, check_graph, create_graph_group, write_graph
 from ..io.grid import GridSeries, check_grid
 from ..io.labels import (
@@ -253,6 +253,9 @@ class StepwiseModel(BaseModel):
                     coords={"age": ["child", "adult", "senior"]},
                 )
         """
+        for key in dset_kwargs:
+            if hint := suggest(key, ("extra_dims", "sizes", "coords"), cutoff=0.75):
+                raise TypeError(f"create_ts_dset() has no argument '{key}'.{hint}")
         check_dims(extra_dims)
         check_dims(["time", *extra_dims])
         series: TimeSeries = self._create_series(
@@ -279,7 +282,8 @@ class StepwiseModel(BaseModel):
         **dset_kwargs: Any,
     ) -> Any:
         check_name(self.h5group, name)
-        all_sizes = {dim: dict(sizes).get(dim) for dim in extra_dims}
+        known = sizes if isinstance(sizes, Mapping) else {}
+        all_sizes = {dim: known.get(dim) for dim in extra_dims}
         check_sizes(sizes, all_sizes)
         check_coords(coords, all_sizes)
         times = self._times_of_coming_writes()

@@ -11,6 +11,8 @@ This needs xarray and matplotlib, which a model does not: they come with the ext
 
 from typing import TYPE_CHECKING
 
+from ..errors import ParameterError
+
 if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
@@ -31,6 +33,7 @@ def draw(variable: "xarray.DataArray", ax: "Axes | None" = None) -> "Figure":
         ``savefig`` writes it.
 
     Raises:
+        TypeError: If it is no variable
         ValueError: If there is no picture of it
         ImportError: If matplotlib is not installed
 
@@ -40,6 +43,13 @@ def draw(variable: "xarray.DataArray", ax: "Axes | None" = None) -> "Figure":
             tree = open_output("out/Influenza/261122-162331")
             draw(tree["Influenza/I"].sel(time=slice(0, 7)))
     """
+    import xarray
+
+    if not isinstance(variable, xarray.DataArray):
+        raise ParameterError(
+            f"What is drawn is a variable, an xarray.DataArray, but this is of type "
+            f"{type(variable).__name__}: take one from the data, e.g. data['SIR/I']."
+        )
     from .choose import choose
     from .figures import make_figure
 
