@@ -45,7 +45,7 @@ def new(model: str) -> None:
         ("README.md", "all else"),
     ):
         click.echo(f"  {file:<{len(name) + 12}}{what}")
-    click.echo("\nRun it, draw its data, and test it:\n")
+    click.echo("\nRun it, draw its data, and test it (pip install pytest):\n")
     click.echo(f"  utopya-backend run {shlex.quote(path)}")
     click.echo(f"  utopya-backend plot out/{name}")
     click.echo(f"  pytest {shlex.quote(path)}")
