@@ -122,9 +122,9 @@ class OutputNotADirectoryError(UserError, NotADirectoryError):
 
 
 def _subject(error: UserError) -> str:
-    """The entry of which an error says what it has to be, if it is of that kind."""
-    subject, verb, _ = str(error).partition(" has to be ")
-    return subject if verb else ""
+    """Which value of which entry is said to be wrong, if the error is of that kind."""
+    entry, verb, rest = str(error).partition(" has to be ")
+    return entry + rest.partition(", but ")[2].partition(")")[0] if verb else ""
 
 
 class Mistakes:
