@@ -14,7 +14,7 @@ import click
 from .. import yaml
 from ..display import Bar, Display, LogLines, Nothing, Report
 from ..errors import EXIT_CODE, ConfigError
-from ..finding import find_model
+from ..finding import ModelInfo, find_model
 from ..io.summary import format_size, read_end, summarize
 from ..logging import LOG_LEVELS
 from ..process import error_in, run_process, users_line, warnings_in
@@ -126,12 +126,7 @@ def run(
     The data goes to OUT/<name>/<time>/data/uni0/data.h5, and what the model
     prints and logs to out.log beside it.
     """  # noqa: D301  # the \b is for click: it keeps the line breaks below it
-    for file in cfg:
-        if "=" in file and not os.path.exists(file):
-            raise ConfigError(
-                f"There is no configuration file '{file}'. To set an entry, write: "
-                f"--set {file}"
-            )
+    _check_files(cfg)
     info = find_model(model)
     config = resolve_cfg(
         info,
@@ -144,9 +139,16 @@ def run(
         yaml.dump(config, sys.stdout)
         return
     cfg_file = make_universe(make_run_dir(out, info.name, note=note), config)
-    log_file = cfg_file.with_name("out.log")
-    display = _Latest(_display(info.name, shown=not (quiet or no_progress)))
+    progress = not (quiet or no_progress)
+    sys.exit(_run_universe(info, cfg_file, quiet=quiet, progress=progress))
 
+
+def _run_universe(
+    info: ModelInfo, cfg_file: Path, *, quiet: bool, progress: bool
+) -> int:
+    """Runs a model, and says what has become of it; returns the exit code."""
+    log_file, data_file = cfg_file.with_name("out.log"), cfg_file.with_name("data.h5")
+    display = _Latest(_display(info.name, shown=progress))
     start = time.monotonic()
     try:
         exit_code = run_process(
@@ -156,13 +158,8 @@ def run(
         display.close()
     duration = format_time(time.monotonic() - start, ms_precision=2)
 
-    data_file = cfg_file.with_name("data.h5")
     status, number = read_end(data_file)
-    is_unfinished = status is not None and (
-        status.startswith(("running", "failed"))
-        or (status == "stopped: closed" and number == 0)
-    )
-    if exit_code == 0 and is_unfinished:
+    if exit_code == 0 and _is_unfinished(status, number):
         exit_code = 1
         click.echo(
             f"{info.name} ended before its run was finished ('{status}'), though with "
@@ -172,12 +169,19 @@ def run(
     number = number or display.n_iter
     when = f"after {duration}" + (f", {number} iterations" if number else "")
     exit_code = _show_end(f"{info.name} {{}} {when}", exit_code, log_file, quiet=quiet)
-    if exit_code == EXIT_CODE and _remove_if_unused(cfg_file):
-        sys.exit(exit_code)
-    if not quiet:
+    is_left = exit_code != EXIT_CODE or not _remove_if_unused(cfg_file)
+    if is_left and not quiet:
         _show_data(data_file)
         click.echo(f"Log:   {short(log_file)}")
-    sys.exit(exit_code)
+    return exit_code
+
+
+def _is_unfinished(status: str | None, number: int | None) -> bool:
+    """Whether an output file says that a run was not even stopped in order."""
+    return status is not None and (
+        status.startswith(("running", "failed"))
+        or (status == "stopped: closed" and number == 0)
+    )
 
 
 def _remove_if_unused(cfg_file: Path) -> bool:
@@ -207,6 +211,15 @@ def _tell_of_interrupt() -> None:
 
 
 # .. The configuration ........................................................
+
+
+def _check_files(cfg: tuple[str, ...]) -> None:
+    for file in cfg:
+        if "=" in file and not os.path.exists(file):
+            raise ConfigError(
+                f"There is no configuration file '{file}'. To set an entry, write: "
+                f"--set {file}"
+            )
 
 
 def _root_entries(
