@@ -185,6 +185,9 @@ def test_users_line_if_there_is_none():
         "in <module>\nImportError: y\n"
     )
     assert users_line(chained) == "NameError: x\n  /m/impl.py:3, in f"
+    # What explains an error of ours is better than that.
+    chained = chained.replace("/m/impl.py", "<frozen>").replace("/m/run.py", "<frozen>")
+    assert users_line(chained) == "ImportError: y"
     library = (
         'Traceback (most recent call last):\n  File "<string>", line 1, in <module>\n'
         "ValueError: x\n"

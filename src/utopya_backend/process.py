@@ -198,18 +198,17 @@ def users_line(error: str) -> str | None:
         neither to this package nor to Python or an installed one, if there is any.
         None if there is no traceback.
     """
-    root_cause = error.partition(_DIRECT_CAUSE)[0]
-    traceback = root_cause.rpartition(_TRACEBACK)[2]
-    frames = list(_FRAME.finditer(traceback))
-    if not frames:
-        return None
-    message = re.search(r"^\S.*", traceback[frames[-1].end() :], re.MULTILINE)
-    shown = [message[0]] if message else []
-    own = [frame for frame in frames if _is_users(frame["file"])]
-    if own:
-        file, line, function, code = own[-1].groups()
-        shown += [f"  {file}:{line}, in {function}", *filter(None, [code])]
-    return "\n".join(shown)
+    found = None
+    for text in error.split(_DIRECT_CAUSE):
+        traceback = text.rpartition(_TRACEBACK)[2]
+        if frames := list(_FRAME.finditer(traceback)):
+            message = re.search(r"^\S.*", traceback[frames[-1].end() :], re.MULTILINE)
+            found = message[0] if message else ""
+            if own := [frame for frame in frames if _is_users(frame["file"])]:
+                file, line, function, code = own[-1].groups()
+                where = f"  {file}:{line}, in {function}"
+                return "\n".join(filter(None, [found, where, code]))
+    return found
 
 
 def _is_users(file: str) -> bool:

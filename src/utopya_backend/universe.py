@@ -282,14 +282,15 @@ def _check_root_keys(
             f"{path} is the configuration of another model, "
             f"{cfg['root_model_name']}, than {model.name}."
         )
-    for key in cfg.keys() - ROOT_KEYS - {model.name, "parallel_execution"}:
+    typos = likely_typos({**cfg, "root_model_name": model.name}, parameters)
+    for typo in typos.values():
+        with mistakes:
+            raise ConfigError(f"{path}: {typo}")
+    for key in cfg.keys() - typos - ROOT_KEYS - {model.name, "parallel_execution"}:
         _logger.warning(
             "There is no key '%s' in a configuration (%s): only the model itself could "
             "use it. Parameters stand below '%s'.", key, path, model.name,
         )  # fmt: skip
-    for typo in likely_typos({**cfg, "root_model_name": model.name}, parameters):
-        with mistakes:
-            raise ConfigError(f"{path}: {typo}")
 
 
 def _update(cfg: dict[str, Any], updates: Mapping[str, Any]) -> None:

@@ -431,6 +431,15 @@ def test_program_that_does_not_run_its_model(model):
     assert "or not call model.run()?" in run("M", code=1).stderr
 
 
+def test_misspelled_section(model):
+    Path("own.py").write_text(
+        MODEL.replace("class M(", "class Ising(").replace("M(c", "Ising(c")
+    )
+    stderr = run("own.py", "--set", "Isnig.size=3", code=2).stderr
+    assert stderr.endswith("no key 'Isnig' in a configuration. Did you mean 'Ising'?\n")
+    assert "WARNING" not in stderr
+
+
 def test_unknown_keys_are_warned_of(model, caplog):
     run("M", "--set", "Potts.size=3", "--set", "foo=1")
     assert "There is no key 'Potts' in a configuration (the settings)" in caplog.text

@@ -144,7 +144,8 @@ class BaseModel(ModelParts):
         self.log.info("Setting up model '%s' ...", self.name)
         self.log.info("  Class:  %s", type(self).__qualname__)
         parameters = inspect.signature(self.setup).parameters.keys()
-        for typo in likely_typos(self.root_cfg, parameters - self.cfg.keys()):
+        typos = likely_typos(self.root_cfg, parameters - self.cfg.keys())
+        for typo in typos.values():
             self.log.warning(typo)
         forget_stop_condition()
         if self.ATTACH_SIGNAL_HANDLERS:

@@ -7,7 +7,7 @@ import functools
 import math
 import numbers
 import os
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -91,28 +91,34 @@ def check_root_cfg(root_cfg: Any, mistakes: Mistakes | None = None) -> dict[str,
 
 def likely_typos(
     root_cfg: Mapping[str, Any], parameters: Set[str] = frozenset()
-) -> Iterator[str]:
+) -> dict[str, str]:
     """Hints at keys that are probably mistakes; other ones may be a model's own.
 
     Args:
         root_cfg: The configuration of a universe
         parameters: What has to stand below the model's name
 
-    Yields:
+    Returns:
         A sentence for each such key
     """
+    typos = {}
     name = root_cfg["root_model_name"]
     known = ROOT_KEYS | {name}
     for key, value in root_cfg.items():
         if key in known:
             continue
         if key in parameters:
-            yield (
+            typos[key] = (
                 f"'{key}' is a parameter of {name} and has to stand below its name. "
                 f"Write:\n{name}:\n  {key}: {value}"
             )
-        elif hint := suggest(key, known, cutoff=0.85):
-            yield f"There is no key '{key}' in a configuration.{hint}"
+            continue
+        hint = suggest(key, known, cutoff=0.85)
+        if not hint and isinstance(value, Mapping):
+            hint = suggest(key, [name])
+        if hint:
+            typos[key] = f"There is no key '{key}' in a configuration.{hint}"
+    return typos
 
 
 def check_output_path(cfg: Mapping[str, Any]) -> str:
