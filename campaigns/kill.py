@@ -86,6 +86,13 @@ def run_victim(cfg_file: str) -> None:
     model.run()
 
 
+def has_stepped(times: Path) -> bool:
+    """Whether a model has noted its second write, the one after its first step."""
+    if not times.exists() or times.stat().st_size < 16:
+        return False
+    return bool(np.fromfile(times, count=2)[1] > 0)
+
+
 def kill_one(directory: Path, delay: float) -> tuple[str, float, float]:
     """Runs a model and kills it.
 
@@ -109,7 +116,7 @@ def kill_one(directory: Path, delay: float) -> tuple[str, float, float]:
         [sys.executable, __file__, "--victim", str(directory / "config.yml")],
         stdout=subprocess.DEVNULL,
     )
-    while not (directory / "times_of_commits").exists():
+    while not has_stepped(directory / "times"):
         assert process.poll() is None
         time.sleep(0.01)
     time.sleep(delay)
