@@ -444,3 +444,21 @@ def test_unknown_keys_are_warned_of(model, caplog):
     run("M", "--set", "Potts.size=3", "--set", "foo=1")
     assert "There is no key 'Potts' in a configuration (the settings)" in caplog.text
     assert "There is no key 'foo'" in caplog.text
+
+
+def test_pool_of_processes(model):
+    """Which import the model's own file again, by its name."""
+    Path("pool.py").write_text(
+        "import multiprocessing\n"
+        "from utopya_backend import StepwiseModel\n"
+        "def square(x): return x * x\n"
+        "class M(StepwiseModel):\n"
+        "    def setup(self):\n"
+        "        with multiprocessing.get_context('spawn').Pool(2) as pool:\n"
+        "            assert pool.map(square, [1, 2]) == [1, 4]\n"
+        "    def perform_step(self): pass\n"
+        "    def write_data(self): pass\n"
+    )
+    command = [sys.executable, "-m", "utopya_backend", "run", "pool.py"]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert process.returncode == 0, process.stderr
