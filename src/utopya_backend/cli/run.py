@@ -304,7 +304,9 @@ def _show_data(path: Path) -> None:
         return
     click.echo(f"Data:  {short(path)} ({format_size(path.stat().st_size)})")
     try:
-        for line in summarize(path):
-            click.echo(f"         {line}")
+        lines = summarize(path)
     except OSError as error:
         click.echo(f"         cannot be read: {error}", err=True)
+        return
+    for line in lines:
+        click.echo(f"         {line}")
