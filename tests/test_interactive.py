@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -248,6 +249,27 @@ def test_error_in_the_model(tmp_path):
     (path,) = tmp_path.glob("Broken/*/data/uni0/data.h5")
     with h5py.File(path) as file:
         assert file.attrs["status"] == "failed: ZeroDivisionError: in my own line"
+
+
+def test_log_that_cannot_be_written():
+    """It does not end a run: if the disk is full, an error about the data does."""
+    program = (
+        "import resource\n"
+        "from utopya_backend import StepwiseModel, simulate\n"
+        "class M(StepwiseModel):\n"
+        "    def setup(self): self.d = self.create_ts_dset('x')\n"
+        "    def perform_step(self): pass\n"
+        "    def write_data(self): self.d.append(1)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "result = simulate(M, num_steps=3000, write_every=3000, "
+        "monitor_emit_interval=0)\n"
+        "print(result.path.with_name('out.log').stat().st_size, result)\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert process.stdout.startswith("50000 M: finished after 3000 iterations")
+    assert process.stderr == ""
 
 
 @pytest.mark.parametrize(

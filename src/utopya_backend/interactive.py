@@ -14,7 +14,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +37,7 @@ from .io.provenance import describe_exit
 from .io.summary import summarize
 from .logging import DEFAULT_LOG_FORMAT
 from .model import BaseModel, StepwiseModel
+from .process import LogFile
 from .tools import format_time
 from .universe import make_run_dir, make_universe, resolve_cfg
 
@@ -258,8 +259,8 @@ def _made(
     cfg_file = make_universe(make_run_dir(out, info.name, note=note), cfg)
 
     with ExitStack() as stack:
-        log_file = stack.enter_context(
-            open(cfg_file.with_name("out.log"), "x", encoding="utf-8")
+        log_file: Any = stack.enter_context(
+            closing(LogFile(cfg_file.with_name("out.log")))
         )
         log = stack.enter_context(_logger_of_a_run(log_file))
         lines = FrontendLines(info.name, file=log_file)

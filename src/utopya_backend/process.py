@@ -88,6 +88,7 @@ class LogFile:
     """A file of which each line is there at once, as far as there is space for it.
 
     What reads a model's output has to go on whatever happens: the model would wait.
+    And of a full disk, the model itself tells, by an error about its data.
     """
 
     def __init__(self, path: Path) -> None:

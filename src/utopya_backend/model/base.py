@@ -21,11 +21,7 @@ import h5py
 
 from ..closing import close_at_exit
 from ..display import Display, Nothing, Report, display_of
-from ..errors import (
-    UserError,
-    hide_traceback_of_user_errors,
-    reporting,
-)
+from ..errors import UserError, hide_traceback_of_user_errors, reporting
 from ..io.output import COMMIT_INTERVAL, OutputFile
 from ..io.provenance import describe_exit, describe_failure, write_end, write_start
 from ..logging import backend_logger
@@ -348,7 +344,14 @@ class BaseModel(ModelParts):
         self.__display.close()
 
     def __iterate(self, *, single: bool) -> int | None:
-        """The loop of a run; see there."""
+        """The loop of :py:meth:`run`.
+
+        Args:
+            single: Whether to do one iteration only
+
+        Returns:
+            The exit code, None if there is something left to do
+        """
         # What cannot change during the run is looked up before the loop.
         should_iterate = self.should_iterate
         pre_iterate = self.__hook("_pre_iterate")
@@ -441,7 +444,7 @@ class BaseModel(ModelParts):
         return t > self._last_emit + self._monitor_emit_interval
 
     def _emit_monitor(self) -> None:
-        """Prints the monitoring information for the frontend."""
+        """Shows the monitoring information: to the frontend, or whoever looks."""
         progress = self.__progress.update(self.compute_progress())
         report = Report(progress, self.n_iterations, self._monitor_info)
         try:
