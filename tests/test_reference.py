@@ -115,7 +115,7 @@ def test_exports():
         "StepwiseModel", "backend_logger", "get_level", "import_package_from_dir",
         "load_cfg_file",
         # Beyond the reference page
-        "simulate", "simulation",
+        "continue_sweep", "simulate", "simulation", "sweep",
     }  # fmt: skip
     assert all(hasattr(utopya_backend, name) for name in utopya_backend.__all__)
 

@@ -21,6 +21,8 @@ from .tools import load_cfg_file as load_cfg_file
 if _TYPE_CHECKING:
     from .interactive import simulate as simulate
     from .interactive import simulation as simulation
+    from .sweeps import continue_sweep as continue_sweep
+    from .sweeps import sweep as sweep
 
 __version__ = "0.1.0"
 
@@ -31,17 +33,24 @@ __all__ = [
     "ModelBenchmarkMixin",
     "StepwiseModel",
     "backend_logger",
+    "continue_sweep",
     "get_level",
     "import_package_from_dir",
     "load_cfg_file",
     "simulate",
     "simulation",
+    "sweep",
 ]
 
 
 def __getattr__(name: str) -> _Any:
-    if name in ("simulate", "simulation"):  # a model that is run as a program does not
+    # A model that is run as a program needs none of these.
+    if name in ("simulate", "simulation"):
         from . import interactive
 
         return getattr(interactive, name)
+    if name in ("continue_sweep", "sweep"):
+        from . import sweeps
+
+        return getattr(sweeps, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

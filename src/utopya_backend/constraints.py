@@ -192,7 +192,9 @@ def check_constraints(
     """
     if any(map(is_sweep, _walk(cfg))):
         # Only within a whole parameter space, coupled sweeps know their targets.
-        cfg = sys.modules["paramspace"].ParamSpace(dict(cfg))._dict
+        from .space import parameter_space
+
+        cfg = parameter_space(cfg)._dict
     with reporting(mistakes) as found:
         for path, constraint in constraints.items():
             complaints = map(constraint.complaint, _values_at(cfg, path))

@@ -175,7 +175,7 @@ class Bar:
         """Moves the bar, and shows the model's own entries beside it."""
         self._speed.update(report, self._clock())
         if self._bar is None:
-            self._bar = self._opened.enter_context(_make_bar(self._name))
+            self._bar = self._opened.enter_context(make_bar(self._name, 1, _BAR_FORMAT))
             self._opened.enter_context(_log_lines_kept_apart(type(self._bar)))
         self._bar.n = report.progress
         shown = ", ".join(filter(None, [str(self._speed), show_entries(report)]))
@@ -188,8 +188,17 @@ class Bar:
         self._opened.close()
 
 
-def _make_bar(name: str) -> Any:
-    # Imported only where there is somebody to look at it
+_BAR_FORMAT = "{desc} {percentage:3.0f}%|{bar:24}| {elapsed}{postfix}"
+
+
+def make_bar(name: str, total: float, bar_format: str) -> Any:
+    """Makes a bar of tqdm, which is imported only where somebody looks at it.
+
+    Args:
+        name: What stands in front of it
+        total: Where it ends
+        bar_format: What it shows, in the words of tqdm
+    """
     if in_notebook():
         import warnings
 
@@ -201,9 +210,9 @@ def _make_bar(name: str) -> Any:
     # No thread that watches over it: each report refreshes it
     bar: Any = type("_Bar", (tqdm,), {"monitor_interval": 0})
     return bar(
-        total=1,
+        total=total,
         desc=name,
-        bar_format="{desc} {percentage:3.0f}%|{bar:24}| {elapsed}{postfix}",
+        bar_format=bar_format,
         nrows=100,  # or it is hidden on terminals that do not know their height
     )
 

@@ -97,6 +97,10 @@ class ExecutableError(UserError, OSError):
     """The executable of a model cannot be started."""
 
 
+class ClusterError(UserError, RuntimeError):
+    """A cluster cannot run what it should."""
+
+
 class MissingPackageError(UserError, ImportError):
     """A package is not installed that this needs."""
 

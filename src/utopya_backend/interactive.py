@@ -123,7 +123,7 @@ def simulate(
             shutil.rmtree(where, ignore_errors=True)
         raise
     if out is None:
-        weakref.finalize(result, _remove, str(where), os.getpid())
+        weakref.finalize(result, remove_directory, str(where), os.getpid())
     if exit_code - 128 in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         raise _interruption(exit_code, result)
     return result
@@ -229,8 +229,13 @@ class Result:
         return "\n".join(lines)
 
 
-def _remove(directory: str, pid: int) -> None:
-    """Removes a temporary directory, but not in a forked child."""
+def remove_directory(directory: str, pid: int) -> None:
+    """Removes a temporary directory, but not in a forked child.
+
+    Args:
+        directory: The directory
+        pid: The process that has made it
+    """
     if os.getpid() == pid:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -249,7 +254,7 @@ def _made(
     root: dict[str, Any],
 ) -> Iterator[BaseModel]:
     """Makes a model, in a new directory of its own."""
-    info, cls = _find(model)
+    info, cls = find(model)
     note = root.pop("note", None)
     given = {"num_steps": num_steps, "seed": seed}
     if seed == "random":
@@ -271,7 +276,15 @@ def _made(
         yield stack.enter_context(instance)
 
 
-def _find(model: Model) -> tuple[ModelInfo, type[BaseModel]]:
+def find(model: Model) -> tuple[ModelInfo, type[BaseModel]]:
+    """Finds a model that is given by its class or otherwise.
+
+    Args:
+        model: The model
+
+    Raises:
+        UserError: If there is none
+    """
     if not isinstance(model, type):
         if not isinstance(model, (str, os.PathLike)):
             raise ParameterError(

@@ -15,7 +15,6 @@ import inspect
 import itertools
 import logging
 import os
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -40,6 +39,7 @@ from .model.config import (
 )
 from .model.hooks import METHODS_BEFORE_SETUP, is_ours
 from .model.parameters import check_parameters
+from .space import Space, default_of, parameter_space
 from .tools import load_cfg_file, load_with_constraints
 
 BASE_CFG: dict[str, Any] = {
@@ -86,29 +86,96 @@ def resolve_cfg(
     Raises:
         UserError: If it is not what it has to be
     """
-    cfg = copy.deepcopy(BASE_CFG)
     with reporting() as mistakes:
-        if model.mv_cfg is not None:
-            _update(cfg, _load_parameter_space(model.mv_cfg, model, mistakes))
-        if model.default_cfg is not None:
-            _update(cfg, {model.name: _load_mapping(model.default_cfg)})
-        for cfg_file in cfg_files:
-            _update(cfg, _load_parameter_space(Path(cfg_file), model, mistakes))
-        _check_root_keys(settings or {}, "the settings", model, mistakes)
-        _update(cfg, settings or {})
-        _update(cfg, {**updates, "root_model_name": model.name})
-        cfg.setdefault(model.name, {})
-        check_constraints(cfg, constraints_of(model, cfg_files), mistakes)
-        cfg = _defaults_of_sweeps(cfg)
-        cfg = check_root_cfg(cfg, mistakes)
-        for key, value in zip(
-            ("num_steps", "write_start", "write_every"),
-            parse_steps(cfg, mistakes),
-            strict=True,
-        ):
-            cfg[key] = value
-        if thorough or mistakes or model.cls is not None:
-            _check_parameters(model, cfg, mistakes)
+        cfg = assemble_cfg(model, cfg_files, mistakes, settings=settings, **updates)
+        return check_cfg(model, default_of(cfg), mistakes, thorough=thorough)
+
+
+def resolve_space(
+    model: ModelInfo,
+    cfg_files: Iterable[str | os.PathLike[str]] = (),
+    *,
+    settings: Mapping[str, Any] | None = None,
+    **updates: Any,
+) -> Space:
+    """Puts together the configurations of the universes of a sweep.
+
+    The model is imported, and each value that is swept is checked.
+
+    Args:
+        model: The model
+        cfg_files: See :py:func:`resolve_cfg`, as for the others
+        settings: See there
+        **updates: See there
+
+    Raises:
+        UserError: If a configuration is not what it has to be, or nothing is swept
+    """
+    with reporting() as mistakes:
+        cfg = assemble_cfg(model, cfg_files, mistakes, settings=settings, **updates)
+    space = Space(parameter_space(cfg))
+    with reporting() as mistakes:
+        for number in space.samples():
+            check_cfg(model, space.cfg(number), mistakes, thorough=True)
+    return space
+
+
+def assemble_cfg(
+    model: ModelInfo,
+    cfg_files: Iterable[str | os.PathLike[str]],
+    mistakes: Mistakes,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    **updates: Any,
+) -> dict[str, Any]:
+    """Puts the parts of a configuration together, which may have sweeps in it.
+
+    Args:
+        model: The model
+        cfg_files: See :py:func:`resolve_cfg`
+        mistakes: Where to note what is wrong
+        settings: See there
+        **updates: See there
+    """
+    cfg = copy.deepcopy(BASE_CFG)
+    if model.mv_cfg is not None:
+        _update(cfg, _load_parameter_space(model.mv_cfg, model, mistakes))
+    if model.default_cfg is not None:
+        _update(cfg, {model.name: _load_mapping(model.default_cfg)})
+    for cfg_file in cfg_files:
+        _update(cfg, _load_parameter_space(Path(cfg_file), model, mistakes))
+    _check_root_keys(settings or {}, "the settings", model, mistakes)
+    _update(cfg, settings or {})
+    _update(cfg, {**updates, "root_model_name": model.name})
+    cfg.setdefault(model.name, {})
+    check_constraints(cfg, constraints_of(model, cfg_files), mistakes)
+    return cfg
+
+
+def check_cfg(
+    model: ModelInfo, cfg: Mapping[str, Any], mistakes: Mistakes, *, thorough: bool
+) -> dict[str, Any]:
+    """Checks the configuration of a universe, as far as that is known.
+
+    Args:
+        model: The model
+        cfg: The configuration, without any sweeps
+        mistakes: Where to note what is wrong
+        thorough: See :py:func:`resolve_cfg`
+
+    Returns:
+        The configuration, with all defaults and with integers where there have to be
+        some
+    """
+    cfg = check_root_cfg(cfg, mistakes)
+    for key, value in zip(
+        ("num_steps", "write_start", "write_every"),
+        parse_steps(cfg, mistakes),
+        strict=True,
+    ):
+        cfg[key] = value
+    if thorough or mistakes or model.cls is not None:
+        _check_parameters(model, cfg, mistakes)
     return cfg
 
 
@@ -301,12 +368,3 @@ def _update(cfg: dict[str, Any], updates: Mapping[str, Any]) -> None:
             _update(cfg[key], value or {})  # an empty section changes nothing
         else:
             cfg[key] = value
-
-
-def _defaults_of_sweeps(cfg: dict[str, Any]) -> dict[str, Any]:
-    """Replaces each sweep over a parameter by its default value."""
-    paramspace = sys.modules.get("paramspace")
-    if paramspace is None:  # no file has one of its tags
-        return cfg
-    defaults: dict[str, Any] = paramspace.ParamSpace(cfg).default
-    return defaults

@@ -129,7 +129,7 @@ def dump(obj: Any, stream: TextIO) -> None:
     Raises:
         ruamel.yaml.YAMLError: If there is something else in it
     """
-    yaml = YAML(typ="safe", pure=True)
+    yaml = YAML(typ="safe", pure=False)  # libyaml's emitter, 3 times as fast
     yaml.Representer = _Representer
     yaml.default_flow_style = False
     # Keep the order of the keys.
@@ -202,6 +202,10 @@ class _Constructor(SafeConstructor):
             None, None, "expected !param {default: …}", node.start_mark
         )
 
+    def construct_stop_condition(self, node: Node) -> Any:
+        """The entries of a ``!stop-condition``, which may stand there without a tag."""
+        return self.construct_mapping(node, deep=True)
+
     def _call(self, func: Callable[..., Any], node: Node) -> Any:
         try:
             if isinstance(node, SequenceNode):
@@ -223,6 +227,7 @@ _Constructor.own_constructors = {
     "!range": _Constructor.construct_range,
     "!slice": _Constructor.construct_slice,
     "!param": _Constructor.construct_default,
+    "!stop-condition": _Constructor.construct_stop_condition,
     **{f"!is-{name}": _Constructor.construct_value for name in _PARAMETER_SHORTHANDS},
     None: _Constructor.construct_unknown,
 }

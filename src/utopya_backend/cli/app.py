@@ -13,7 +13,8 @@ from ..errors import EXIT_CODE, UserError, suggest
 # Each in the module of its name, which is imported when it is called: most need
 # packages that the others do not.
 _COMMANDS = (
-    "new", "run", "watch", "show", "plot", "schema", "recover", "completion", "info",
+    "new", "run", "sweep", "watch", "show", "plot", "schema", "recover", "completion",
+    "info",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from .. import yaml
 from ..display import Bar, Display, LogLines, Nothing, Report
 from ..errors import EXIT_CODE, ConfigError
 from ..finding import ModelInfo, find_model
-from ..io.summary import format_size, read_end, summarize
+from ..io.summary import complaint_about_end, format_size, read_end, summarize
 from ..logging import LOG_LEVELS
 from ..process import error_in, run_process, users_line, warnings_in
 from ..tools import format_time
@@ -25,12 +25,13 @@ from .paths import short
 _SIGNAL_NAMES = {signum.value: signum.name for signum in signal.Signals}
 
 
-class _Seed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
+class Seed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
     """A seed; ``random`` stands for one from the system."""
 
     name = "INTEGER|random"
 
     def convert(self, value: str, *args: Any) -> int:
+        """Reads an integer, or takes a random one."""
         if value == "random":
             return secrets.randbits(32)
         if not value.isdecimal():
@@ -38,12 +39,13 @@ class _Seed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
         return int(value)
 
 
-class _Setting(click.ParamType):  # type: ignore[type-arg]  # likewise
+class Setting(click.ParamType):  # type: ignore[type-arg]  # likewise
     """An entry of the configuration, ``a.b=1``, with a value in YAML."""
 
     name = "KEY=VALUE"
 
     def convert(self, value: str, *args: Any) -> tuple[list[str], Any]:
+        """Reads the keys and the value."""
         key, equals, text = value.partition("=")
         if not equals or not all(key.split(".")):
             self.fail(
@@ -61,7 +63,7 @@ class _Setting(click.ParamType):  # type: ignore[type-arg]  # likewise
 @click.argument("model", type=click.Path())
 @click.argument("cfg", type=click.Path(), nargs=-1)
 @click.option(
-    "--set", "settings", type=_Setting(), multiple=True,
+    "--set", "settings", type=Setting(), multiple=True,
     help="Set an entry of the configuration, e.g. SIR.infection_rate=0.3; the value "
     "is YAML. May be given several times.",
 )  # fmt: skip
@@ -69,7 +71,7 @@ class _Setting(click.ParamType):  # type: ignore[type-arg]  # likewise
     "--steps", type=click.IntRange(min=0), help="Number of steps; without any, 3."
 )
 @click.option(
-    "--seed", type=_Seed(),
+    "--seed", type=Seed(),
     help="Seed of the random numbers, or `random`: one from the system. [default: 42]",
 )  # fmt: skip
 @click.option(
@@ -126,12 +128,12 @@ def run(
     The data goes to OUT/<name>/<time>/data/uni0/data.h5, and what the model
     prints and logs to out.log beside it.
     """  # noqa: D301  # the \b is for click: it keeps the line breaks below it
-    _check_files(cfg)
+    check_files(cfg)
     info = find_model(model)
     config = resolve_cfg(
         info,
         cfg,
-        settings=_nested(settings),
+        settings=nested(settings),
         thorough=dry_run,
         **_root_entries(**options),
     )
@@ -159,13 +161,9 @@ def _run_universe(
     duration = format_time(time.monotonic() - start, ms_precision=2)
 
     status, number = read_end(data_file)
-    if exit_code == 0 and _is_unfinished(status, number):
+    if exit_code == 0 and (complaint := complaint_about_end(status, number)):
         exit_code = 1
-        click.echo(
-            f"{info.name} ended before its run was finished ('{status}'), though with "
-            "exit code 0: does it call sys.exit(), or not call model.run()?",
-            err=True,
-        )
+        click.echo(f"{info.name} {complaint}", err=True)
     number = number or display.n_iter
     when = f"after {duration}" + (f", {number} iterations" if number else "")
     exit_code = _show_end(f"{info.name} {{}} {when}", exit_code, log_file, quiet=quiet)
@@ -174,14 +172,6 @@ def _run_universe(
         _show_data(data_file)
         click.echo(f"Log:   {short(log_file)}")
     return exit_code
-
-
-def _is_unfinished(status: str | None, number: int | None) -> bool:
-    """Whether an output file says that a run was not even stopped in order."""
-    return status is not None and (
-        status.startswith(("running", "failed"))
-        or (status == "stopped: closed" and number == 0)
-    )
 
 
 def _remove_if_unused(cfg_file: Path) -> bool:
@@ -213,7 +203,15 @@ def _tell_of_interrupt() -> None:
 # .. The configuration ........................................................
 
 
-def _check_files(cfg: tuple[str, ...]) -> None:
+def check_files(cfg: tuple[str, ...]) -> None:
+    """Helps those who have forgotten ``--set``.
+
+    Args:
+        cfg: The configuration files
+
+    Raises:
+        ValueError: If one is an entry of a configuration
+    """
     for file in cfg:
         if "=" in file and not os.path.exists(file):
             raise ConfigError(
@@ -233,8 +231,15 @@ def _root_entries(
     return entries
 
 
-def _nested(settings: tuple[tuple[list[str], Any], ...]) -> dict[str, Any]:
-    """Settings, as they would stand in a file."""
+def nested(settings: tuple[tuple[list[str], Any], ...]) -> dict[str, Any]:
+    """Settings, as they would stand in a file.
+
+    Args:
+        settings: For each the keys and the value
+
+    Raises:
+        ValueError: If they contradict each other
+    """
     result: dict[str, Any] = {}
     for (*path, last), value in settings:
         section = result

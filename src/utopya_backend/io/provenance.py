@@ -32,6 +32,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ..handover import handed_over
+
 OF_ONE_RUN = frozenset(
     {
         "model", "source_commit", "started", "ended", "host", "python", "numpy",
@@ -123,16 +125,32 @@ def source_commit(model: type) -> str | None:
         The commit, with a ``+`` if there are changes that are not committed;
         None if the source is not in a git repository, or git is not there.
     """
-    try:
-        directory = os.path.dirname(os.path.abspath(inspect.getfile(model)))
-    except (TypeError, OSError):  # made in an interactive session
+    directory = source_directory(model)
+    if directory is None:
         return None
+    if (handover := handed_over()) and directory in handover.source_commits:
+        return handover.source_commits[directory]
     commit = _git("rev-parse", "HEAD", directory=directory)
     if commit is None:
         return None
     return commit + (
         "+" if _git("status", "--porcelain", ".", directory=directory) else ""
     )
+
+
+def source_directory(model: type) -> str | None:
+    """The directory with the source of a model.
+
+    Args:
+        model: The class of the model
+
+    Returns:
+        Its absolute path; None if there is none, as in an interactive session
+    """
+    try:
+        return os.path.dirname(os.path.abspath(inspect.getfile(model)))
+    except (TypeError, OSError):
+        return None
 
 
 def _git(*args: str, directory: str) -> str | None:

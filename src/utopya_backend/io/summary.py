@@ -51,6 +51,29 @@ def read_end(path: str | os.PathLike[str]) -> tuple[str | None, int | None]:
     )
 
 
+def complaint_about_end(status: str | None, number: int | None) -> str:
+    """What is to be said of a run whose program has ended with exit code 0.
+
+    Args:
+        status: Its status
+        number: The number of its iterations
+
+    Returns:
+        The end of a sentence, if the run was not even stopped in order; else the empty
+        string
+    """
+    is_unfinished = status is not None and (
+        status.startswith(("running", "failed"))
+        or (status == "stopped: closed" and number == 0)
+    )
+    if not is_unfinished:
+        return ""
+    return (
+        f"ended before its run was finished ('{status}'), though with exit code 0: "
+        "does it call sys.exit(), or not call model.run()?"
+    )
+
+
 def format_size(num_bytes: float) -> str:
     """Formats a size in bytes.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # numpy.random is imported on first use
 
+import copy
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from ..errors import Mistakes
+from ..handover import handed_over
 from ..io.output import create_output_file
 from ..logging import backend_logger, get_level
 from ..signal import SIGNAL_INFO, SignalInfo, attach_signal_handlers, describe_signal
@@ -86,6 +88,8 @@ class ModelParts(ModelHooks):
     ) -> dict[str, Any]:
         """Loads the configuration of the universe."""
         _log.info("Loading configuration file ...\n  %s", cfg_file_path)
+        if (handover := handed_over(cfg_file_path)) is not None:
+            return copy.deepcopy(dict(handover.cfg))  # it was checked by then
         cfg: dict[str, Any]
         cfg, self.__constraints = load_with_constraints(cfg_file_path)
         return cfg

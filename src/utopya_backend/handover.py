@@ -1,0 +1,60 @@
+"""What a process that has made a universe hands over to the model in it.
+
+A model that is started by a frontend gets the path of its configuration and looks up
+the rest by itself. A process that has made the universe just before knows it already.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What is known of a universe, so that its model need not look it up.
+
+    Attributes:
+        cfg_file: The path of the configuration
+        cfg: What stands in that file
+        source_commits: The git commits of directories with sources of models; None
+            for those that have none
+    """
+
+    cfg_file: str
+    cfg: Mapping[str, Any]
+    source_commits: Mapping[str, str | None] = field(default_factory=dict)
+
+
+_in_use: ContextVar[Handover | None] = ContextVar("_in_use", default=None)
+
+
+@contextmanager
+def handing_over(handover: Handover) -> Iterator[None]:
+    """Hands something over to the model that is made meanwhile.
+
+    Args:
+        handover: What is known of its universe
+    """
+    token = _in_use.set(handover)
+    try:
+        yield
+    finally:
+        _in_use.reset(token)
+
+
+def handed_over(cfg_file: str | os.PathLike[str] | None = None) -> Handover | None:
+    """What was handed over to a model, if anything was.
+
+    Args:
+        cfg_file: The configuration of the model; by default, that of whichever model
+            is being made
+    """
+    handover = _in_use.get()
+    if handover is None or cfg_file in (None, handover.cfg_file):
+        return handover
+    return None

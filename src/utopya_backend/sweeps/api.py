@@ -1,0 +1,376 @@
+"""Sweeps from Python: what notebooks and scripts call."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError, ParameterError, UserError
+from ..finding import ModelInfo
+from ..interactive import Model, find, remove_directory
+from ..space import Space
+from ..universe import resolve_space
+from .directory import SweepDirectory
+from .progress import NoDisplay, SweepDisplay, display_of_sweep
+from .run import Failure, Options, Summary, failures, remove_unused, run_universes
+from .stopping import parse_stop_conditions
+from .supervisor import Rules
+from .tally import Outcome
+
+if TYPE_CHECKING:
+    import xarray
+
+MAX_UNIVERSES = 100_000
+"""Larger sweeps are begun only if the user confirms that they are meant"""
+
+
+def sweep(
+    model: Model,
+    params: Mapping[str, Any] | None = None,
+    *,
+    num_steps: Any = None,
+    seed: Any = None,
+    out: str | os.PathLike[str] | None = None,
+    note: str | None = None,
+    workers: int | None = None,
+    fresh: bool = False,
+    scheduler: str | None = None,
+    cluster: str | None = None,
+    stop_conditions: Sequence[Mapping[str, Any]] | None = None,
+    time_limit: float | None = None,
+    fail_fast: bool = False,
+    max_universes: float = MAX_UNIVERSES,
+    progress: bool = True,
+    **root: Any,
+) -> SweepResult:
+    """Runs a model for all combinations of parameters.
+
+    Each universe is a process of its own. What is swept is given by the classes of
+    the package ``paramspace``, or in a configuration file by its tags.
+
+    Args:
+        model: As of :py:func:`~utopya_backend.simulate`: the class of the model, its
+            directory, its manifest, a Python file, or ``package.module:MyModel``
+        params: Its parameters; those that are swept are a ``ParamDim``
+        num_steps: The number of steps; a ``ParamDim`` sweeps it, too
+        seed: The seed of the random numbers, 42 by default; likewise
+        out: Where the output goes, to ``<out>/<name>/<time>/``; by default, to a
+            temporary directory that is removed together with the result
+        note: A word for the name of the run's directory
+        workers: How many universes run at the same time; by default, as many as there
+            are cores, or as a cluster has workers
+        fresh: Whether each universe gets a Python of its own, rather than a copy of
+            one that has imported the model: for models that cannot be forked
+        scheduler: The address of a Dask scheduler, the workers of which run the
+            universes
+        cluster: The kind of a cluster to be started for that: ``slurm`` or another
+            one of ``dask-jobqueue``, or ``local``
+        stop_conditions: When a universe is stopped, in the frontend's notation, e.g.
+            ``[{"func": "timeout_wall", "seconds": 600}]``
+        time_limit: After this time the sweep ends, and running universes in order [s]
+        fail_fast: Whether it ends as soon as a universe has failed
+        max_universes: Larger sweeps are refused
+        progress: Whether to show the progress
+        **root: Further entries of the configuration's root level, e.g.
+            ``write_every``
+
+    Returns:
+        The result: all data as one tree, and what has become of the universes
+
+    Raises:
+        UserError: If the configuration is not what it has to be, before anything is
+            made
+        KeyboardInterrupt: After a Ctrl-C. The running universes have ended in order,
+            and the attribute ``result`` of the exception has what there is.
+        SystemExit: After a SIGTERM or SIGHUP, likewise
+
+    Example:
+        ::
+
+            from paramspace import ParamDim
+            from utopya_backend import sweep
+
+            result = sweep(
+                Walk,
+                {"step_size": ParamDim(default=1, values=[0.5, 1, 2])},
+                seed=ParamDim(default=0, range=[10]),
+                num_steps=100,
+            )
+            result.data["Walk/position"].std("seed")  # (step_size, time)
+    """
+    info, _ = find(model)
+    given = {"num_steps": num_steps, "seed": seed, **root}
+    settings = {key: value for key, value in given.items() if value is not None}
+    settings[info.name] = dict(params or {})
+    space = resolve_space(info, settings=settings)
+    check_size(space, max_universes)
+    rules = make_rules(stop_conditions, time_limit, fail_fast=fail_fast)
+    options = Options(workers, fresh, scheduler, cluster, rules)
+    check_options(options)
+    where = tempfile.mkdtemp(prefix="sweep-") if out is None else out
+    try:
+        directory = SweepDirectory.make(
+            where, info.name, space, note=note,
+            settings=settings_of(model, options, stop_conditions),
+        )  # fmt: skip
+        result = _run(info, directory, options, progress=progress)
+    except BaseException as error:
+        if out is None and not hasattr(error, "result"):
+            shutil.rmtree(where, ignore_errors=True)
+        raise
+    if out is None:
+        result = replace(result, is_temporary=True)
+        weakref.finalize(result, remove_directory, str(where), os.getpid())
+    return result
+
+
+def continue_sweep(
+    path: str | os.PathLike[str],
+    model: Model | None = None,
+    *,
+    workers: int | None = None,
+    progress: bool = True,
+) -> SweepResult:
+    """Runs those universes of a sweep that are missing, or have failed.
+
+    Args:
+        path: The directory of the run
+        model: The model, if it is not where it was
+        workers: How many universes run at the same time
+        progress: Whether to show the progress
+
+    Returns:
+        The result, of all universes
+
+    Raises:
+        UserError: If there is no sweep, its universes are just being run by another
+            process, or the model cannot be found
+    """
+    directory = SweepDirectory.open(path)
+    info, _ = find(find_model_of(directory) if model is None else model)
+    options = options_of(directory, workers=workers)
+    return _run(info, directory, options, progress=progress)
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResult:
+    """What a sweep has led to.
+
+    Attributes:
+        name: The name of the model
+        path: The directory of the run
+        num_universes: How many universes the sweep has
+        counts: How many of those that were run have ended how: ``finished``,
+            ``stopped`` by a stop condition, ``failed``, ``interrupted``
+        failures: Those that have failed, and why; the first 100 of them
+        is_temporary: Whether the output is removed together with this object
+    """
+
+    name: str
+    path: Path
+    num_universes: int
+    counts: Mapping[str, int]
+    failures: Sequence[Failure]
+    is_temporary: bool = False
+
+    @cached_property
+    def data(self) -> xarray.DataTree:
+        """The output of all universes, with the parameters as dimensions.
+
+        Values are read when they are looked at; from temporary files, all at once.
+        See :py:func:`.open_output`.
+        """
+        from ..io.reading import open_output
+
+        tree = open_output(self.path)
+        return tree.load() if self.is_temporary else tree
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{n} {name}" for name, n in self.counts.items() if n)
+        lines = [f"{self.name}: {self.num_universes} universes, {counts or 'none run'}"]
+        lines += [f"  {f.directory.name}: {f.reason}" for f in self.failures[:3]]
+        where = "a temporary directory" if self.is_temporary else str(self.path)
+        return "\n".join([*lines, f"  in {where}"])
+
+
+def _run(
+    info: ModelInfo, directory: SweepDirectory, options: Options, *, progress: bool
+) -> SweepResult:
+    display: SweepDisplay = NoDisplay()
+    if progress:
+        display = display_of_sweep(info.name, logging.getLogger().info)
+    try:
+        summary = run_universes(info, directory, options, display)
+    except UserError:
+        remove_unused(directory)
+        raise
+    result = _result_of(info.name, directory, summary)
+    if summary.signum is not None:
+        is_interrupt = summary.signum == signal.SIGINT
+        code = 128 + summary.signum
+        error = KeyboardInterrupt() if is_interrupt else SystemExit(code)
+        error.result = result  # type: ignore[union-attr]  # exceptions take any
+        raise error
+    return result
+
+
+def _result_of(name: str, directory: SweepDirectory, summary: Summary) -> SweepResult:
+    tally = summary.tally
+    counts = {outcome.value: tally.counts[outcome] for outcome in Outcome}
+    counts["finished"] += tally.before
+    found = failures(directory, tally, 100)
+    return SweepResult(name, directory.path, tally.total, counts, found)
+
+
+# .. What the command needs, too ..............................................
+
+
+def check_size(space: Space, most: float = MAX_UNIVERSES) -> None:
+    """Refuses sweeps that are probably larger than they are meant to be.
+
+    Args:
+        space: The parameter space
+        most: How many universes it may have
+
+    Raises:
+        ValueError: If it has more
+    """
+    if space.num_universes > most:
+        sizes = " × ".join(f"{name} ({len(v):,})" for name, v in space.coords.items())
+        raise ConfigError(
+            f"This sweep has {space.num_universes:,} universes: {sizes}. If it is "
+            f"meant to have more than {most:,.0f}, say so by max_universes."
+        )
+
+
+def check_options(options: Options) -> None:
+    """Checks how a sweep is to be run.
+
+    Args:
+        options: How
+
+    Raises:
+        ValueError: If that is impossible
+    """
+    workers = options.workers
+    if workers is not None and (not isinstance(workers, int) or workers < 1):
+        raise ParameterError(
+            f"workers has to be an integer of at least 1, but is {workers!r}."
+        )
+    if options.scheduler is not None and options.cluster is not None:
+        raise ParameterError(
+            "Either a scheduler that is running or a cluster to be started runs the "
+            "universes: leave out scheduler or cluster."
+        )
+    limit = options.rules.time_limit
+    if limit is not None and (not isinstance(limit, (int, float)) or not limit > 0):
+        raise ParameterError(
+            f"The time limit has to be a positive number of seconds, but is {limit!r}."
+        )
+
+
+def make_rules(
+    stop_conditions: Any, time_limit: float | None, *, fail_fast: bool
+) -> Rules:
+    """When universes are ended.
+
+    Args:
+        stop_conditions: In the frontend's notation
+        time_limit: For the whole sweep [s]
+        fail_fast: Whether the sweep ends with the first failure
+
+    Raises:
+        UserError: If a stop condition is not what it has to be
+    """
+    return Rules(parse_stop_conditions(stop_conditions), time_limit, fail_fast)
+
+
+def settings_of(model: Model, options: Options, stop_conditions: Any) -> dict[str, Any]:
+    """What has to be known of a sweep to continue it.
+
+    Args:
+        model: The model, as the user gave it
+        options: How it is run
+        stop_conditions: In the frontend's notation
+    """
+    source = None
+    if isinstance(model, (str, os.PathLike)):
+        path = Path(model).expanduser()
+        source = str(path.absolute()) if path.exists() else _absolute(os.fspath(model))
+    return {
+        "model": source,
+        "fresh": options.fresh,
+        "fail_fast": options.rules.fail_fast,
+        "time_limit": options.rules.time_limit,
+        "stop_conditions": list(stop_conditions) if stop_conditions else None,
+    }
+
+
+def _absolute(source: str) -> str:
+    """``model.py:Walk`` with the whole path; ``package.module:Walk`` as it is."""
+    where, colon, name = source.rpartition(":")
+    is_file = where.endswith(".py")
+    return (
+        f"{os.path.abspath(os.path.expanduser(where))}{colon}{name}"
+        if is_file
+        else source
+    )
+
+
+def find_model_of(directory: SweepDirectory) -> str:
+    """The model of a sweep.
+
+    Args:
+        directory: The sweep
+
+    Raises:
+        ValueError: If it does not say which one that is
+    """
+    source = directory.settings.get("model")
+    if not isinstance(source, str):
+        raise ConfigError(
+            f"The run {directory.path} does not say where its model is: give it, too."
+        )
+    return source
+
+
+def options_of(
+    directory: SweepDirectory,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    cluster: str | None = None,
+    time_limit: float | None = None,
+    fresh: bool = False,
+    fail_fast: bool = False,
+) -> Options:
+    """How a sweep is run that is continued: as before, if nothing else is said.
+
+    Args:
+        directory: The sweep
+        workers: How many universes run at the same time
+        scheduler: The address of a Dask scheduler
+        cluster: The kind of a cluster
+        time_limit: For the whole sweep [s]
+        fresh: Whether each universe gets an interpreter of its own
+        fail_fast: Whether the sweep ends with the first failure
+    """
+    before = directory.settings
+    rules = make_rules(
+        before.get("stop_conditions"),
+        time_limit or before.get("time_limit"),
+        fail_fast=fail_fast or bool(before.get("fail_fast")),
+    )
+    fresh = fresh or bool(before.get("fresh"))
+    options = Options(workers, fresh, scheduler, cluster, rules)
+    check_options(options)
+    return options

@@ -1,0 +1,181 @@
+"""The process of a single universe, from its directory to its exit code."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from .. import yaml
+from ..display import FrontendLines, Report, Several, showing_by
+from ..handover import Handover, handing_over
+from ..io.summary import complaint_about_end, read_end
+from ..monitor import format_line
+from ..process import run_process
+from .messages import Job
+from .program import Program, Run, exit_code_of, leave
+
+
+class Reports:
+    """A display that tells the supervisor of a sweep, unless that has other worries.
+
+    A report that it has no time for is lost; the next one will do.
+    """
+
+    def __init__(self, name: str, number: int, to: socket.socket) -> None:
+        """Remembers the universe.
+
+        Args:
+            name: The name of the model
+            number: The number of the universe
+            to: Where to send the reports, a socket for datagrams
+        """
+        self._name = name
+        self._number = number
+        self._to = to
+
+    def show(self, report: Report) -> None:
+        """Sends a report."""
+        line = format_line(
+            report.entries,
+            progress=report.progress,
+            n_iter=report.n_iter,
+            name=self._name,
+        )
+        with suppress(OSError):
+            self._to.send(f"{self._number} {line}".encode(), socket.MSG_DONTWAIT)
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+def make_universe(job: Job) -> str:
+    """Makes the directory of a universe, with its configuration.
+
+    Args:
+        job: The universe
+
+    Returns:
+        The path of the configuration
+
+    Raises:
+        OSError: If it cannot be made, or exists
+    """
+    os.mkdir(job.directory)
+    cfg_file = os.path.join(job.directory, "config.yml")
+    with open(cfg_file, "x", encoding="utf-8") as file:
+        file.write("---\n")
+        yaml.dump(with_paths(job), file)
+    return cfg_file
+
+
+def with_paths(job: Job) -> dict[str, object]:
+    """The configuration of a universe, with the paths of its output.
+
+    Args:
+        job: The universe
+    """
+    path = os.path.join(job.directory, "data.h5")
+    return {**job.cfg, "output_dir": job.directory, "output_path": path}
+
+
+def run_warm(
+    job: Job, run: Run, name: str, commits: Mapping[str, str | None], to: socket.socket
+) -> int:
+    """Runs a universe in this process, which has been forked for it.
+
+    Args:
+        job: The universe
+        run: Runs the model
+        name: The name of the model
+        commits: The git commits of the directories with its source
+        to: Where to send its reports
+
+    Returns:
+        The exit code
+    """
+
+    def run_here() -> None:
+        handover = Handover(cfg_file, with_paths(job), commits)
+        display = Several([FrontendLines(name), Reports(name, job.number, to)])
+        with handing_over(handover), showing_by(display):
+            run(cfg_file)
+
+    cfg_file = make_universe(job)
+    _print_to(os.path.join(job.directory, "out.log"))
+    _seed_anew()
+    code = _checked(exit_code_of(run_here), job, name)
+    leave()
+    return code
+
+
+def run_fresh(job: Job, program: Program, to: socket.socket) -> int:
+    """Runs a universe in a new interpreter, which this process watches over.
+
+    Args:
+        job: The universe
+        program: The program of the model
+        to: Where to send its reports
+
+    Returns:
+        The exit code
+    """
+    cfg_file = make_universe(job)
+    reports = Reports(program.name, job.number, to)
+    log_file = Path(job.directory, "out.log")
+    code = run_process([*program.args, cfg_file], log_file, reports.show)
+    return _checked(code, job, program.name)
+
+
+def _checked(code: int, job: Job, name: str) -> int:
+    """The exit code; 1, if the run was not finished though it is 0."""
+    if code == 0:
+        status, number = read_end(os.path.join(job.directory, "data.h5"))
+        if complaint := complaint_about_end(status, number):
+            log = os.path.join(job.directory, "out.log")
+            with open(log, "a", encoding="utf-8") as file:
+                print(f"Error: {name} {complaint}", file=file)
+            return 1
+    return code
+
+
+def exit_code_or_error(run: Callable[[], int]) -> int:
+    """Runs a universe; tells if it could not even be made.
+
+    Args:
+        run: Runs it
+
+    Returns:
+        The exit code
+    """
+    try:
+        return run()
+    except KeyboardInterrupt:  # before the model had anything to end in order
+        return 128 + signal.SIGINT
+    except Exception as error:
+        print(f"Error: {error}", file=sys.stderr, flush=True)
+        return 1
+
+
+def _print_to(path: str) -> None:
+    """Has all that this process prints go to a new file, line by line."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o666)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    os.close(descriptor)
+
+
+def _seed_anew() -> None:
+    """Gives the global random numbers of numpy a state that no other universe has.
+
+    Python's own have one after each fork.
+    """
+    random.seed()
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()

@@ -1,0 +1,292 @@
+"""The directory of a sweep, in the layout of the frontend.
+
+::
+
+    <out>/<name>/<yymmdd-HHMMSS>[_<note>]/
+        config/                 the parameter space, and what the frontend needs
+        data/uni<number>/       config.yml, data.h5, out.log
+        eval/                   for plots
+        earlier/uni<number>/    what was left of universes that were run once more
+        _report.txt             how far it is, or has come
+        _sweep_info.txt         the parameter space in words
+        _universes.tsv          what has become of each universe, a line each
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from .. import yaml
+from ..errors import ConfigError, FileInUseError, MissingFileError, UserError
+from ..io.summary import read_end
+from ..space import Space, load_space
+from ..universe import make_run_dir
+from .messages import Ended
+from .tally import Outcome
+
+_COLUMNS = (
+    "universe", "outcome", "exit_code", "seconds", "cpu_seconds", "host", "ended",
+)  # fmt: skip
+
+
+class SweepDirectory:
+    """Where the universes of a sweep are.
+
+    Attributes:
+        path: The directory
+        space: The parameter space
+        settings: What else is known of the sweep: the content of
+            ``config/sweep_cfg.yml``
+    """
+
+    def __init__(self, path: Path, space: Space, settings: dict[str, Any]) -> None:
+        """Takes a directory that is there.
+
+        Args:
+            path: The directory
+            space: The parameter space
+            settings: What else is known of the sweep
+        """
+        self.path = path
+        self.space = space
+        self.settings = settings
+        self._record: TextIO | None = None
+
+    @classmethod
+    def make(
+        cls,
+        out: str | os.PathLike[str],
+        name: str,
+        space: Space,
+        *,
+        note: str | None = None,
+        settings: dict[str, Any],
+    ) -> SweepDirectory:
+        """Makes a new directory.
+
+        Args:
+            out: Where all output goes
+            name: The name of the model
+            space: The parameter space
+            note: What is added to the name of the directory
+            settings: What else is to be known of the sweep
+
+        Returns:
+            The directory. Its parameter space is what the file with it says.
+
+        Raises:
+            OSError: If it cannot be made
+        """
+        path = make_run_dir(out, name, note=note)
+        config = path / "config"
+        _dump_for_frontend(space.pspace, config / "parameter_space.yml")
+        meta_cfg = {**_META_CFG, "parameter_space": space.pspace}
+        meta_cfg["run_kwargs"] = {
+            "stop_conditions": settings.get("stop_conditions"),
+            "timeout": settings.get("time_limit"),
+        }
+        _dump_for_frontend(meta_cfg, config / "meta_cfg.yml")
+        _dump_for_frontend(space.info(), config / "parameter_space_info.yml")
+        _dump_for_frontend(settings, config / "sweep_cfg.yml")
+        text = space.pspace.get_info_str()
+        (path / "_sweep_info.txt").write_text(f"{text}\n", encoding="utf-8")
+        return cls(path, load_space(config / "parameter_space.yml"), settings)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> SweepDirectory:
+        """Opens the directory of a sweep, to continue it.
+
+        Args:
+            path: The directory
+
+        Raises:
+            FileNotFoundError: If there is no sweep
+            ValueError: If its files are not what they have to be
+        """
+        from ..tools import load_cfg_file
+
+        path = Path(path).expanduser().absolute()
+        space_file = path / "config" / "parameter_space.yml"
+        if not space_file.exists():
+            raise MissingFileError(
+                f"There is no sweep in {path}, as there is no {space_file.name} in its "
+                "config/: give the directory of a run, such as out/<name>/<time>."
+            )
+        settings_file = path / "config" / "sweep_cfg.yml"
+        settings = load_cfg_file(str(settings_file)) if settings_file.exists() else {}
+        return cls(path, load_space(space_file), settings)
+
+    def universe(self, number: int) -> Path:
+        """The directory of a universe.
+
+        Args:
+            number: Its number
+        """
+        return self.path / "data" / self.space.name(number)
+
+    @contextmanager
+    def in_use(self) -> Iterator[int]:
+        """Keeps others from running universes here, and opens the record.
+
+        Yields:
+            The descriptor of the lock. A process that inherits it holds the lock, too.
+
+        Raises:
+            BlockingIOError: If somebody else does
+            OSError: If the record cannot be written
+        """
+        with open(self.path / "_universes.tsv", "a", encoding="utf-8") as record:
+            try:
+                fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FileInUseError(
+                    f"The universes of {self.path} are just being run by another "
+                    "process: wait until that has ended."
+                ) from None
+            except OSError:
+                pass  # a file system without locks
+            if record.tell() == 0:
+                print(*_COLUMNS, sep="\t", file=record, flush=True)
+            self._record = record
+            try:
+                yield record.fileno()
+            finally:
+                self._record = None
+
+    def note(self, ended: Ended, outcome: Outcome) -> None:
+        """Notes in the record what has become of a universe, if there is space.
+
+        Args:
+            ended: The universe
+            outcome: What has become of it
+        """
+        assert self._record is not None  # it is in use
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = (
+            self.space.name(ended.number), outcome.value, ended.exit_code,
+            f"{ended.seconds:.3f}", f"{ended.cpu_seconds:.3f}", ended.host, now,
+        )  # fmt: skip
+        with suppress(OSError):
+            print(*line, sep="\t", file=self._record, flush=True)
+
+    def completed(self) -> set[int]:
+        """The numbers of the universes that need not be run any more."""
+        noted = self._noted()
+        return {
+            number for number in self.space
+            if (directory := self.universe(number)).is_dir()
+            and noted.get(directory.name, _outcome_in(directory)).is_complete
+        }  # fmt: skip
+
+    def _noted(self) -> dict[str, Outcome]:
+        """The last outcome of each universe that the record has."""
+        outcomes = {}
+        with suppress(FileNotFoundError):
+            lines = (self.path / "_universes.tsv").read_text(encoding="utf-8")
+            for line in lines.splitlines()[1:]:
+                name, outcome, *_ = [*line.split("\t"), ""]
+                with suppress(ValueError):  # of a line that was not completed
+                    outcomes[name] = Outcome(outcome)
+        return outcomes
+
+
+def set_aside(directory: str | os.PathLike[str]) -> None:
+    """Makes place for a universe that is to be run once more.
+
+    What is left of it is moved to ``earlier/``, and nothing is lost.
+
+    Args:
+        directory: The directory of the universe
+    """
+    directory = Path(directory)
+    if directory.exists():
+        earlier = directory.parents[1] / "earlier"
+        earlier.mkdir(exist_ok=True)
+        names = (f"{directory.name}_{count}" for count in itertools.count(1))
+        free = next(name for name in names if not (earlier / name).exists())
+        directory.rename(earlier / free)
+
+
+def _outcome_in(directory: Path) -> Outcome:
+    """What the output file of a universe says, where the record says nothing."""
+    try:
+        status, _ = read_end(directory / "data.h5")
+    except (UserError, OSError):
+        return Outcome.FAILED
+    if status == "finished":
+        return Outcome.FINISHED
+    return Outcome.STOPPED if status == "stopped: SIGUSR1" else Outcome.INTERRUPTED
+
+
+_EVENTS = (
+    "while_working", "task_spawned", "task_finished", "monitor_updated", "periodic",
+    "after_work", "after_cancel",
+)  # fmt: skip
+_SILENT_EVENTS = (
+    "before_adding_single_task", "before_adding_sweep_tasks", "before_working",
+    "task_invoked", "task_skipped", "after_fail",
+)  # fmt: skip
+_META_CFG: dict[str, Any] = {
+    "perform_sweep": True,
+    "debug_level": 0,
+    "cluster_mode": False,
+    "executable_control": {"run_from_tmpdir": False, "prefix": [sys.executable]},
+    "backups": {"backup_executable": False},
+    "skipping": {
+        "enabled": False,
+        "skip_after_setup": False,
+        "on_existing_uni_dir": "skip",
+        "on_existing_uni_cfg": "skip",
+        "on_existing_uni_output": "skip",
+    },
+    "worker_manager": {
+        "num_workers": "auto",
+        "nonzero_exit_handling": "warn",
+        "save_streams_on": ["monitor_updated"],
+        "rf_spec": {
+            **{event: [] for event in _SILENT_EVENTS},
+            **{event: ["progress_bar"] for event in _EVENTS},
+        },
+    },
+    "worker_kwargs": {"save_streams": True, "forward_streams": "in_single_run"},
+    "reporter": {
+        "report_formats": {
+            "progress_bar": {
+                "parser": "progress_bar",
+                "write_to": "stdout_noreturn",
+                "min_report_intv": 0.5,
+            },
+            # Which the option --no-reports turns off
+            "report_file": {"parser": "report", "write_to": {"file": {}}},
+            "work_status": {"parser": "work_status", "write_to": {"file": {}}},
+        }
+    },
+}
+"""What the frontend wants to know to run universes once more, by ``run-existing``"""
+
+
+def _dump_for_frontend(content: Any, path: Path) -> None:
+    """Writes what may have sweeps in it."""
+    from paramspace.yaml import yaml as frontend_yaml
+
+    if isinstance(content, Mapping) and "parameter_space" not in content:
+        with open(path, "x", encoding="utf-8") as file:
+            yaml.dump(content, file)
+        return
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            frontend_yaml.dump(content, file)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"The parameter space cannot be written as YAML ({error}): give numbers, "
+            "strings, lists, dicts or arrays, and have setup() make of them what it "
+            "needs."
+        ) from None

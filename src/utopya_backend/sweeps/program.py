@@ -1,0 +1,165 @@
+"""What a universe runs: the program of a model, in a process that is warm already."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pickle
+import sys
+import threading
+import types
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import MissingPackageError
+from ..finding import ModelInfo, load_class
+from ..importing import import_file
+
+Run = Callable[[str], Any]
+"""Runs a model with the configuration at a path"""
+
+
+@dataclass(frozen=True)
+class Program:
+    """The program of a model, as it is sent to the process that will run it.
+
+    Attributes:
+        name: The name of the model
+        args: How to call it in an interpreter of its own, without the configuration
+        source: Where its class is; see :py:class:`.ModelInfo`
+        cls: Its class, pickled, if it has no source
+        search_path: Where modules are looked for
+        fresh: Whether each universe gets an interpreter of its own
+    """
+
+    name: str
+    args: tuple[str, ...]
+    source: str | None
+    cls: bytes | None
+    search_path: tuple[str, ...]
+    fresh: bool
+
+    @classmethod
+    def of(cls, model: ModelInfo, *, fresh: bool = False) -> Program:
+        """The program of a model.
+
+        Args:
+            model: The model
+            fresh: Whether each universe is to get an interpreter of its own. One that
+                is not written in Python gets one in any case.
+        """
+        pickled = None
+        if model.source is None and model.cls is not None:
+            pickled = _pickle(model.cls)
+        fresh = fresh or (model.source is None and pickled is None)
+        path = tuple(sys.path)
+        return cls(model.name, model.args, model.source, pickled, path, fresh)
+
+    def load(self) -> tuple[Run, type]:
+        """Imports the model, so that each universe finds it in memory.
+
+        Returns:
+            What runs it, and its class
+
+        Raises:
+            ImportError: If it cannot be imported
+        """
+        sys.path[:] = self.search_path
+        if self.cls is not None:
+            model = pickle.loads(self.cls)
+            return _runner_of_class(model), model
+        assert self.source is not None  # or it would be a fresh one
+        file, _, name = self.source.rpartition(":")
+        script = "" if name and file else self.source
+        where = script or file
+        # As if it was run by itself, also for what it imports later on
+        sys.path.insert(0, os.path.dirname(where) if where.endswith(".py") else "")
+        model = load_class(ModelInfo(self.name, source=self.source))
+        run = _runner_of_script(script) if script else _runner_of_class(model)
+        return run, model
+
+
+def _pickle(model: type) -> bytes:
+    """Pickles a class, also one that was defined in a notebook or a script."""
+    try:
+        import cloudpickle
+    except ImportError as error:
+        raise MissingPackageError(
+            f"A sweep over a class needs the package cloudpickle ({error}): install it "
+            "by pip install cloudpickle; or give the file of the model."
+        ) from None
+    pickled: bytes = cloudpickle.dumps(model)
+    return pickled
+
+
+def _runner_of_class(model: type[Any]) -> Run:
+    def run(cfg_file: str) -> None:
+        sys.argv = [model.__name__, cfg_file]
+        with model(cfg_file_path=cfg_file) as instance:
+            instance.run()
+
+    return run
+
+
+def _runner_of_script(path: str) -> Run:
+    """Runs a script as a program, once what it imports is in memory."""
+    import_file(path)
+    with open(path, "rb") as file:
+        code = compile(file.read(), path, "exec")
+
+    def run(cfg_file: str) -> None:
+        sys.argv = [path, cfg_file]
+        main = sys.modules["__main__"] = types.ModuleType("__main__")
+        main.__file__ = path
+        exec(code, vars(main))
+
+    return run
+
+
+def exit_code_of(run: Callable[[], Any]) -> int:
+    """Runs a program, as an interpreter would.
+
+    Args:
+        run: The program
+
+    Returns:
+        Its exit code. What went wrong is on the standard error output.
+    """
+    code: Any = 0
+    try:
+        try:
+            run()
+        except SystemExit:
+            raise
+        except BaseException as error:
+            code = 130 if isinstance(error, KeyboardInterrupt) else 1
+            sys.excepthook(type(error), error, _without_ours(error.__traceback__))
+    except SystemExit as error:  # which an excepthook may raise, too
+        code = error.code
+        if code is not None and not isinstance(code, int):
+            print(code, file=sys.stderr)
+            code = 1
+    return (code or 0) & 0xFF
+
+
+def leave() -> None:
+    """Does what an interpreter does at its end, but does not take itself apart.
+
+    That would cost more than to run a small model.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # as multiprocessing does
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+
+
+def _without_ours(tb: types.TracebackType | None) -> types.TracebackType | None:
+    """The traceback from the model's program on."""
+    here = os.path.dirname(os.path.abspath(__file__)) + os.sep
+    start = tb
+    while start is not None and start.tb_frame.f_code.co_filename.startswith(here):
+        start = start.tb_next
+    return start or tb

@@ -1,0 +1,210 @@
+"""Runs the universes of a sweep that is prepared: by which engine, how it is shown."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..finding import ModelInfo
+from ..process import error_in, users_line
+from .directory import SweepDirectory, set_aside
+from .local import LocalEngine, num_cores
+from .program import Program
+from .progress import SweepDisplay
+from .report import ReportFile
+from .supervisor import Rules, Supervisor
+from .tally import Tally
+
+if TYPE_CHECKING:
+    from .cluster import DaskEngine
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a sweep is run.
+
+    Attributes:
+        workers: How many universes may run at the same time; by default, as many as
+            there are cores, or workers of the cluster
+        fresh: Whether each universe gets an interpreter of its own
+        scheduler: The address of a Dask scheduler, if its workers are to run them
+        cluster: The kind of a cluster to be started for it, e.g. ``slurm``
+        rules: When universes are ended, or the whole sweep is
+    """
+
+    workers: int | None = None
+    fresh: bool = False
+    scheduler: str | None = None
+    cluster: str | None = None
+    rules: Rules = field(default_factory=Rules)
+
+    @property
+    def uses_dask(self) -> bool:
+        """Whether a cluster runs the universes."""
+        return self.scheduler is not None or self.cluster is not None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a sweep has ended.
+
+    Attributes:
+        tally: What has become of its universes
+        ended_by: Why it has ended early; empty if it has not
+        signum: The signal that has ended it, if one has
+    """
+
+    tally: Tally
+    ended_by: str = ""
+    signum: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a command: 0 if all universes are complete."""
+        if self.signum is not None:
+            return 128 + self.signum
+        return 0 if self.tally.num_complete == self.tally.total else 1
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A universe that has failed.
+
+    Attributes:
+        number: Its number
+        directory: Its directory
+        parameters: The values of the swept parameters
+        exit_code: Its exit code
+        reason: What its log says about the reason
+    """
+
+    number: int
+    directory: Path
+    parameters: dict[str, Any]
+    exit_code: int
+    reason: str
+
+
+def run_universes(
+    model: ModelInfo,
+    directory: SweepDirectory,
+    options: Options,
+    display: SweepDisplay,
+    on_ending: Callable[[str, int], Any] = lambda reason, number: None,
+) -> Summary:
+    """Runs all universes that are not complete yet.
+
+    Args:
+        model: The model
+        directory: Where they are
+        options: How
+        display: How the progress is shown
+        on_ending: Called with the reason and the number of the running universes when
+            the sweep is ended early
+
+    Raises:
+        UserError: If the model cannot be run here, or nobody can run it
+    """
+    with directory.in_use() as lock:
+        done = directory.completed()
+        numbers = [number for number in directory.space if number not in done]
+        tally = Tally(directory.space.num_universes, len(done))
+        if not numbers:
+            return Summary(tally)
+        with make_engine(model, directory, options, lock) as engine:
+            report = ReportFile(directory, str(engine))
+
+            def show(tally: Tally) -> None:
+                display.show(tally)
+                report.update(tally)
+
+            supervisor = Supervisor(
+                engine, directory, _cleared(directory, numbers), options.rules, tally,
+                show, on_ending,
+            )  # fmt: skip
+            try:
+                supervisor.run()
+            finally:
+                display.close()
+                report.write(tally)
+    return Summary(tally, supervisor.ended_by, supervisor.signum)
+
+
+def _cleared(directory: SweepDirectory, numbers: Sequence[int]) -> Iterator[int]:
+    """The numbers of universes, for which there is place when it is their turn."""
+    for number in numbers:
+        set_aside(directory.universe(number))
+        yield number
+
+
+def make_engine(
+    model: ModelInfo, directory: SweepDirectory, options: Options, lock: int
+) -> LocalEngine | DaskEngine:
+    """Makes what runs the universes.
+
+    Args:
+        model: The model
+        directory: Where they are
+        options: How they are to be run
+        lock: The descriptor of a lock that all processes on this machine hold
+
+    Raises:
+        UserError: If it cannot run the model
+    """
+    program = Program.of(model, fresh=options.fresh)
+    if not options.uses_dask:
+        return LocalEngine(program, options.workers or num_cores(), held=[lock])
+    from .cluster import DaskEngine
+
+    return DaskEngine(
+        program, directory.path, scheduler=options.scheduler, cluster=options.cluster,
+        num_workers=options.workers,
+    )  # fmt: skip
+
+
+def remove_unused(directory: SweepDirectory) -> None:
+    """Removes the directory of a sweep of which no universe was begun.
+
+    Args:
+        directory: The directory
+    """
+    if not any((directory.path / "data").iterdir()):
+        shutil.rmtree(directory.path)
+
+
+def failures(directory: SweepDirectory, tally: Tally, most: int) -> list[Failure]:
+    """The universes that have failed, with the reasons.
+
+    Args:
+        directory: Where they are
+        tally: What has become of them
+        most: How many to look at, at most
+    """
+    codes = {
+        number: code
+        for code, numbers in tally.exit_codes.items()
+        for number in numbers
+        if number in tally.failed
+    }
+    return [
+        Failure(
+            number,
+            directory.universe(number),
+            directory.space.position(number),
+            codes[number],
+            _reason(directory.universe(number) / "out.log"),
+        )
+        for number in sorted(codes)[:most]
+    ]
+
+
+def _reason(log: Path, max_lines: int = 5) -> str:
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "It has no log."
+    found = error_in(text)
+    return users_line(text) or "\n".join(found.splitlines()[-max_lines:])

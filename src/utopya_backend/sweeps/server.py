@@ -1,0 +1,244 @@
+"""The process that universes are forked from: it has imported their model already.
+
+``python -m utopya_backend.sweeps.server CONTROL REPORTS GRACE`` is started by an
+engine, which holds the other ends of the two sockets. On the first one it gets a
+:py:class:`.Program`, and then universes to run and signals to send; it tells when it
+has imported the model, and how each universe has ended. The second one is what the
+universes report to.
+
+It has no threads and no terminal, and ends together with the engine: if that is gone,
+it has its universes stop, and kills those that do not.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import logging
+import os
+import platform
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any, NoReturn
+
+from ..display import Nothing, showing_by
+from ..errors import UserError
+from ..io.provenance import source_commit, source_directory
+from ..model import StepwiseModel
+from .child import exit_code_or_error, make_universe, run_fresh, run_warm
+from .messages import Ended, Job
+from .program import Program
+
+_PR_SET_PDEATHSIG = 1  # of Linux' prctl(2)
+
+
+class Server:
+    """Forks universes, and waits for them."""
+
+    def __init__(
+        self, control: Connection, reports: socket.socket, grace: float
+    ) -> None:
+        """Begins without a model.
+
+        Args:
+            control: The engine
+            reports: Where the universes report to
+            grace: How long these have to end in order if the engine is gone [s]
+        """
+        self._grace = grace
+        self._control = control
+        self._reports = reports
+        self._running: dict[int, tuple[int, float]] = {}  # by the process id
+        self._wake_up, self._awake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._run_universe: Callable[[Job], int] = lambda job: 1
+
+    def load(self, program: Program) -> None:
+        """Imports the model.
+
+        Args:
+            program: The model's program
+
+        Raises:
+            UserError: If it cannot be imported
+        """
+        if program.fresh:
+            self._run_universe = lambda job: run_fresh(job, program, self._reports)
+            return
+        run, model = program.load()
+        _rehearse()
+        directory = source_directory(model)
+        commits = {directory: source_commit(model)} if directory else {}
+        self._run_universe = lambda job: run_warm(
+            job, run, program.name, commits, self._reports
+        )
+        # What is there now is not looked at by the garbage collector of each
+        # universe, which would copy all of it.
+        gc.collect()
+        gc.freeze()
+
+    def serve(self) -> None:
+        """Runs universes until the engine is gone."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._awake, warn_on_full_buffer=False)
+        sources: list[Any] = [self._control, self._wake_up]
+        while True:
+            ready = wait(sources)
+            if self._wake_up in ready:
+                os.read(self._wake_up, 4096)
+                self._reap()
+            if self._control in ready:
+                try:
+                    message = self._control.recv()
+                except (EOFError, OSError):
+                    break
+                if isinstance(message, Job):
+                    self._fork(message)
+                else:
+                    self._send_signal(*message)
+        self._end()
+
+    def _fork(self, job: Job) -> None:
+        start = time.monotonic()
+        pid = os.fork()
+        if pid == 0:
+            self._become_universe(job)
+        self._running[pid] = (job.number, start)
+
+    def _become_universe(self, job: Job) -> NoReturn:
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setpgid(0, 0)  # so that it can be killed with all that it starts
+            _die_with_parent()
+            for descriptor in (self._control.fileno(), self._wake_up, self._awake):
+                os.close(descriptor)
+            code = exit_code_or_error(lambda: self._run_universe(job))
+        finally:
+            os._exit(code)
+
+    def _reap(self) -> None:
+        """Tells of the universes that have ended."""
+        while self._running:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid not in self._running:
+                continue
+            number, start = self._running.pop(pid)
+            code = os.waitstatus_to_exitcode(status)
+            ended = Ended(
+                number,
+                code if code >= 0 else 128 - code,
+                time.monotonic() - start,
+                usage.ru_utime + usage.ru_stime,
+                platform.node(),
+            )
+            with suppress(OSError):  # nobody is there to listen
+                self._control.send(ended)
+
+    def _send_signal(self, number: int, signum: int) -> None:
+        for pid, (running, _) in self._running.items():
+            if running == number:
+                with suppress(ProcessLookupError):
+                    _send(pid, signum)
+
+    def _end(self) -> None:
+        """Stops the universes, as there is nobody who supervises them."""
+        for pid in self._running if self._grace else ():
+            _send(pid, signal.SIGTERM)
+        deadline = time.monotonic() + self._grace
+        while self._running and (left := deadline - time.monotonic()) > 0:
+            wait([self._wake_up], timeout=left)
+            with suppress(BlockingIOError):
+                os.read(self._wake_up, 4096)
+            self._reap()
+        for pid in self._running:
+            _send(pid, signal.SIGKILL)
+
+
+def _send(pid: int, signum: int) -> None:
+    """Sends a signal to a universe; SIGKILL also to all that it has started."""
+    if signum != signal.SIGKILL:
+        os.kill(pid, signum)
+        return
+    try:
+        os.killpg(pid, signum)
+    except (ProcessLookupError, PermissionError):  # it has not come that far
+        os.kill(pid, signum)
+
+
+def _die_with_parent() -> None:
+    """Has this process be killed when the server is, where there is a way to."""
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+class _Rehearsal(StepwiseModel):
+    """A model that uses what all models use."""
+
+    def setup(self) -> None:
+        self.dset = self.create_ts_dset("row", extra_dims=["x"], sizes={"x": 2})
+
+    def perform_step(self) -> None:
+        pass
+
+    def write_data(self) -> None:
+        self.dset.append([self.rng.random(), 0.0])
+
+
+def _rehearse() -> None:
+    """Runs a small model, so that all that is made on first use is there.
+
+    That is imports, regular expressions, the types of HDF5.
+    """
+    with tempfile.TemporaryDirectory(prefix="rehearsal-") as directory:
+        cfg = {
+            "root_model_name": "Rehearsal",
+            "Rehearsal": {},
+            "num_steps": 1,
+            "log_levels": {"model": "critical", "backend": "critical"},
+        }
+        cfg_file = make_universe(Job(0, os.path.join(directory, "uni0"), cfg))
+        log = logging.Logger("rehearsal", logging.CRITICAL)
+        with showing_by(Nothing()), _Rehearsal(cfg_file_path=cfg_file, _log=log) as it:
+            it.run()
+
+
+def _find_prctl() -> Any:
+    try:
+        return ctypes.CDLL(None).prctl
+    except (OSError, AttributeError):  # not Linux
+        return None
+
+
+_prctl = _find_prctl()
+
+
+def main() -> None:
+    """Serves the engine at the other ends of two sockets."""
+    control = Connection(int(sys.argv[1]))
+    reports = socket.socket(fileno=int(sys.argv[2]))
+    server = Server(control, reports, grace=float(sys.argv[3]))
+    try:
+        server.load(control.recv())
+    except EOFError:
+        return
+    except UserError as error:
+        control.send(error)
+        return
+    control.send(None)
+    server.serve()
+
+
+if __name__ == "__main__":
+    main()

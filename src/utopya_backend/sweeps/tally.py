@@ -1,0 +1,111 @@
+"""How far a sweep is: counts, and what has become of each universe."""
+
+from __future__ import annotations
+
+import enum
+import signal
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from ..signal import SIG_STOPCOND
+from .messages import Ended
+
+EXIT_CODE_STOPPED = 128 + SIG_STOPCOND
+"""The exit code of a universe that a stop condition has ended"""
+
+_INTERRUPTS = {
+    128 + signum for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+}
+
+
+class Outcome(enum.Enum):
+    """What has become of a universe."""
+
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    """By a stop condition; nothing is missing."""
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    """It would have gone on, had the sweep."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing more to be done."""
+        return self in (Outcome.FINISHED, Outcome.STOPPED)
+
+
+def outcome_of(exit_code: int, *, is_ending: bool) -> Outcome:
+    """What an exit code says about a universe.
+
+    Args:
+        exit_code: The code
+        is_ending: Whether the sweep was ended while it ran
+    """
+    if exit_code == 0:
+        return Outcome.FINISHED
+    if exit_code == EXIT_CODE_STOPPED:
+        return Outcome.STOPPED
+    signals = _INTERRUPTS | {128 + signal.SIGKILL} if is_ending else set()
+    return Outcome.INTERRUPTED if exit_code in signals else Outcome.FAILED
+
+
+@dataclass
+class Tally:
+    """Counts the universes of a sweep.
+
+    Attributes:
+        total: How many universes the sweep has
+        before: How many were complete before it was continued
+        counts: How many have had which outcome
+        seconds: How long each of them took [s], in the order of their ends
+        cpu_seconds: The CPU time of all of them [s]
+        exit_codes: The numbers of those that have not just finished, by exit codes
+        failed: The numbers of those that have failed
+        hosts: How many have been run where
+        stopped_by: The numbers of those that a stop condition has ended, by its name
+        running: The progress of those that are running, by their numbers
+    """
+
+    total: int
+    before: int = 0
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    seconds: dict[int, float] = field(default_factory=dict)
+    cpu_seconds: float = 0.0
+    exit_codes: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    failed: set[int] = field(default_factory=set)
+    hosts: Counter[str] = field(default_factory=Counter)
+    stopped_by: dict[str, list[int]] = field(default_factory=dict)
+    running: dict[int, float] = field(default_factory=dict)
+
+    def add(self, ended: Ended, outcome: Outcome) -> None:
+        """Counts a universe that has ended.
+
+        Args:
+            ended: The universe
+            outcome: What has become of it
+        """
+        self.running.pop(ended.number, None)
+        self.counts[outcome] += 1
+        self.seconds[ended.number] = ended.seconds
+        self.cpu_seconds += ended.cpu_seconds
+        self.hosts[ended.host] += 1
+        if outcome is Outcome.FAILED:
+            self.failed.add(ended.number)
+        if ended.exit_code:
+            self.exit_codes[ended.exit_code].append(ended.number)
+
+    @property
+    def num_ended(self) -> int:
+        """How many have ended, those before included."""
+        return self.before + self.counts.total()
+
+    @property
+    def num_complete(self) -> int:
+        """How many need not be run any more."""
+        complete = sum(self.counts[o] for o in Outcome if o.is_complete)
+        return self.before + complete
+
+    @property
+    def progress(self) -> float:
+        """The progress of the sweep, in [0, 1]."""
+        return (self.num_ended + sum(self.running.values())) / self.total

@@ -1,0 +1,207 @@
+"""``utopya-backend sweep``, with real processes."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from utopya_backend import load_cfg_file
+from utopya_backend.cli import main
+
+from .conftest import outcomes, record, run_dir
+
+GRID = """
+num_steps: 3
+seed: !sweep {default: 0, range: [2]}
+M:
+  x: !sweep {default: 1.0, values: [1.0, 2.0, 3.0]}
+"""
+
+
+def sweep(*args):
+    result = CliRunner().invoke(main, ["sweep", *args])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_universes_are_those_of_the_frontend(model, write):
+    result = sweep("M", write(GRID), "-W", "2", "--note", "grid")
+    assert result.exit_code == 0, result.output
+    assert "M: 6 universes, 6 finished, after" in result.output
+    run = run_dir()
+    assert run.name.endswith("_grid")
+    names = ["uni04", "uni05", "uni07", "uni08", "uni10", "uni11"]
+    assert sorted(path.name for path in (run / "data").iterdir()) == names
+    assert outcomes(run) == dict.fromkeys(names, "finished")
+
+    uni = run / "data/uni08"
+    cfg = load_cfg_file(str(uni / "config.yml"))
+    assert cfg["M"] == {"x": 2.0}
+    assert (cfg["seed"], cfg["num_steps"]) == (1, 3)
+    assert cfg["output_path"] == str(uni.absolute() / "data.h5")
+    with h5py.File(uni / "data.h5") as file:
+        steps = np.random.default_rng(1).normal(size=3)
+        expected = 2.0 + np.concatenate([[0], np.cumsum(steps)])
+        np.testing.assert_allclose(file["M/x"][:, 0], expected)
+        assert file.attrs["status"] == "finished"
+    log = (uni / "out.log").read_text()
+    assert "set up with 2.0" in log
+    assert "!!map {progress: 1.0, n_iter: 3, M: {x: " in log
+    assert "Success       6" in (run / "_report.txt").read_text()
+    assert "Volume:      6" in (run / "_sweep_info.txt").read_text()
+
+
+def test_the_same_data_as_of_a_run(model, write):
+    """To the last bit, in whatever way a universe is run."""
+    cfg = write("{num_steps: 4, seed: !sweep {default: 0, values: [5]}}")
+    sweep("M", cfg)
+    sweep("M", cfg, "--fresh")
+    CliRunner().invoke(main, ["run", "M", "--steps", "4", "--seed", "5"])
+    files = [next(run_dir(n).glob("data/*/data.h5")) for n in range(3)]
+    values = []
+    for path in files:
+        with h5py.File(path) as file:
+            values.append(file["M/x"][:])
+            assert dict(file["M/x"].attrs)["dim_names"].tolist() == ["time", "k"]
+    assert values[0].tobytes() == values[1].tobytes() == values[2].tobytes()
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_failure_harms_no_other_universe(model, write, fresh):
+    cfg = write(
+        "num_steps: 2\nM: {what: !sweep {default: '', values: "
+        "['', raise, segfault, kill, _exit, exit, refuse, 'last']}}"
+    )
+    result = sweep("M", cfg, *["--fresh"] * fresh)
+    assert result.exit_code == 1
+    assert "8 universes, 2 finished, 6 failed" in result.output
+    rows = record(run_dir())
+    codes = [int(rows[f"uni{number}"]["exit_code"]) for number in range(1, 9)]
+    assert codes == [0, 1, 139, 137, 3, 1, 1, 0]
+    assert "uni2 (what=raise) failed with exit code 1" in result.output
+    assert "ZeroDivisionError: division by zero" in result.output
+    assert "run_model.py:17, in perform_step" in result.output
+    assert "ValueError: not with me" in result.output
+    assert "sweep --continue" in result.output
+
+
+def test_continue(model, write):
+    cfg = write("num_steps: 2\nM: {what: !sweep {default: '', values: [a, raise, b]}}")
+    assert sweep("M", cfg).exit_code == 1
+    run = run_dir()
+    first = (run / "data/uni1/data.h5").stat().st_mtime_ns
+    (run / "data/uni3").rename(run / "uni3")  # missing
+    script = model / "run_model.py"
+    script.write_text(script.read_text().replace("1 / 0", "pass"))
+    result = sweep("--continue", str(run))
+    assert result.exit_code == 0, result.output
+    assert "2 finished, 1 before" in result.output
+    assert (run / "data/uni1/data.h5").stat().st_mtime_ns == first
+    assert set(outcomes(run).values()) == {"finished"}
+    # What had failed is not lost.
+    assert "ZeroDivisionError" in (run / "earlier/uni2_1/out.log").read_text()
+    assert "none to run, 3 before" in sweep("--continue", str(run)).output
+
+
+def start(*args):
+    command = [sys.executable, "-m", "utopya_backend", "sweep", *args]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def wait_until(is_so, seconds=60):
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def began():
+    return list(Path().glob("out/M/*/data/uni*/began"))
+
+
+GO_ON = "num_steps: 1000000\nwrite_every: 1000\nseed: !sweep {default: 0, range: [4]}\nM: {what: go on}"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt(model, write, signum):
+    process = start("M", write(GO_ON), "-W", "2")
+    wait_until(lambda: len(began()) == 2)
+    process.send_signal(signum)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signum, output
+    assert "waiting for 2 running universes to end" in output
+    assert "2 interrupted, 2 not begun" in output
+    for universe in run_dir().glob("data/uni*"):
+        with h5py.File(universe / "data.h5") as file:
+            name = signal.Signals(signum).name
+            assert file.attrs["status"] == f"stopped: {name}"
+
+
+def test_nothing_is_left_after_a_kill(model, write):
+    process = start("M", write(GO_ON), "-W", "2")
+    wait_until(lambda: len(began()) == 2)
+    process.kill()
+    process.communicate()
+
+    def status(path):
+        try:
+            with h5py.File(path) as file:
+                return file.attrs["status"]
+        except OSError:
+            return None
+
+    files = list(run_dir().glob("data/uni*/data.h5"))
+    wait_until(lambda: [status(path) for path in files] == ["stopped: SIGTERM"] * 2)
+    # Whoever continues it has to wait until the last process has ended.
+    again = ("--continue", str(run_dir()), "--dry-run")
+    wait_until(lambda: "4 universes are to" in sweep(*again).output)
+
+
+def test_stop_conditions(model, write):
+    cfg = write(
+        """
+parameter_space:
+  num_steps: 1000000
+  write_every: 1000000
+  monitor_emit_interval: 0.01
+  M:
+    what: !sweep {default: '', values: [go on]}
+    x: !sweep {default: 0.0, values: [1.0, 2.0]}
+run_kwargs:
+  stop_conditions:
+    - !stop-condition
+      name: far enough
+      to_check:
+        - {func: timeout_wall, seconds: 0.05}
+        - {func: check_monitor_entry, entry_name: n_iter, operator: ">", value: 5}
+"""
+    )
+    result = sweep("M", cfg)
+    assert result.exit_code == 0, result.output
+    assert outcomes(run_dir()) == {"uni4": "stopped", "uni5": "stopped"}
+    assert "far enough: 2\n      uni4, uni5" in (run_dir() / "_report.txt").read_text()
+
+
+def test_time_limit(model, write):
+    result = sweep("M", write(GO_ON), "-W", "2", "--time-limit", "0.3")
+    assert result.exit_code == 1
+    assert "Stopped by the time limit" in result.output
+    assert "2 interrupted, 2 not begun" in result.output
+
+
+def test_fail_fast(model, write):
+    cfg = write(
+        "num_steps: 1000000\nM: {what: !sweep {default: '', values: [raise, go on, b]}}"
+    )
+    result = sweep("M", cfg, "-W", "2", "--fail-fast")
+    assert result.exit_code == 1
+    assert "1 failed, 1 interrupted, 1 not begun" in result.output
