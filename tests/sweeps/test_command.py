@@ -128,7 +128,12 @@ def began():
     return list(Path().glob("out/M/*/data/uni*/began"))
 
 
-GO_ON = "num_steps: 1000000\nwrite_every: 1000\nseed: !sweep {default: 0, range: [4]}\nM: {what: go on}"
+GO_ON = """
+num_steps: 1000000
+write_every: 1000
+seed: !sweep {default: 0, range: [4]}
+M: {what: go on}
+"""
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

@@ -7,9 +7,11 @@ universes again.
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -174,14 +176,10 @@ class DaskEngine:
     # .. Before anything starts ...............................................
 
     def _check_workers(self, directory: Path) -> None:
-        from . import worker
-
         token = directory / f".{self._topic}"
         token.touch()
         try:
-            found = self._client.run(
-                worker.probe, self._program, self._topic, str(token), on_error="return"
-            )
+            found = self._probe(token)
         finally:
             os.remove(token)
         problems = [
@@ -196,6 +194,23 @@ class DaskEngine:
                 f"  {shown}\nThey need the same environment as this process, with the "
                 "model, and the same file system."
             )
+
+    def _probe(self, token: Path) -> dict[str, Any]:
+        """What each worker answers, or the exception that it has raised."""
+        from . import worker
+
+        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        futures = {
+            address: self._client.submit(
+                worker.probe, self._program, self._topic, str(token),
+                workers=[address], pure=False,
+            )
+            for address in workers
+        }  # fmt: skip
+        return {
+            address: future.exception() or future.result()
+            for address, future in futures.items()
+        }
 
 
 def _problem_of(result: Any) -> str:
@@ -219,14 +234,32 @@ def _connect(where: Any) -> Any:
         from distributed import Client
     except ImportError as error:
         raise _missing("distributed", error) from None
+    _quieten()
+    make: Any = Client  # which is not typed
     try:
-        make: Any = Client  # which is not typed
+        if isinstance(where, str):
+            _knock(where)  # a client that does not get through is hard to get rid of
         return make(where, timeout=TIMEOUT, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         raise ClusterError(
             f"No Dask scheduler answers at {where} ({error}): check the address, which "
             "`dask scheduler` prints when it starts, e.g. tcp://10.0.0.1:8786."
         ) from None
+
+
+def _knock(address: str) -> None:
+    """Looks whether there is somebody at an address.
+
+    Raises:
+        ValueError: If it is no address
+        OSError: If there is nobody
+    """
+    protocol, _, location = address.rpartition("://")
+    if protocol in ("", "tcp", "tls"):
+        host, colon, port = location.rpartition(":")
+        if not (host and colon and port.isdecimal()):
+            raise ValueError("it has to be of the form tcp://HOST:PORT")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT).close()
 
 
 def _wait_for_workers(client: Any, timeout: float | None) -> None:
@@ -249,6 +282,7 @@ def _start_cluster(kind: str, num_jobs: int) -> Any:
         import dask_jobqueue.local
     except ImportError as error:
         raise _missing("dask-jobqueue", error) from None
+    _quieten()
     module = dask_jobqueue.local if kind == "local" else dask_jobqueue
     try:
         cluster = getattr(module, CLUSTERS[kind])()
@@ -260,6 +294,13 @@ def _start_cluster(kind: str, num_jobs: int) -> Any:
         ) from None
     cluster.scale(jobs=num_jobs)
     return cluster
+
+
+def _quieten() -> None:
+    """Has Dask log no more than warnings, unless somebody has asked for more."""
+    logger = logging.getLogger("distributed")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.WARNING)
 
 
 def _missing(package: str, error: ImportError) -> MissingPackageError:

@@ -27,6 +27,7 @@ from .program import Program
 
 _MANY = 1_000_000  # universes at the same time: Dask says how many
 _POLL_INTERVAL = 0.2
+_GRACE = 1.0  # [s]
 _PATIENCE = 60.0  # for the process of a universe whose worker has died [s]
 
 VERSIONS = {
@@ -120,6 +121,9 @@ def run_universe(program: Program, topic: str, job: Job) -> Ended:
         topic: Where to report
         job: The universe
     """
+    if os.path.exists(job.directory):
+        # Its process may still be ending: that is killed together with its worker.
+        time.sleep(_GRACE)
     deadline = time.monotonic() + _PATIENCE
     while has_writer(os.path.join(job.directory, "data.h5")):
         if time.monotonic() > deadline:
