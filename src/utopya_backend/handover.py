@@ -21,12 +21,14 @@ class Handover:
     Attributes:
         cfg_file: The path of the configuration
         cfg: What stands in that file
+        text: The same in YAML
         source_commits: The git commits of directories with sources of models; None
             for those that have none
     """
 
     cfg_file: str
     cfg: Mapping[str, Any]
+    text: str
     source_commits: Mapping[str, str | None] = field(default_factory=dict)
 
 

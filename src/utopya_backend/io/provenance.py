@@ -80,14 +80,12 @@ def write_start(file: h5py.File, *, model: type, cfg: Mapping[str, Any]) -> None
         model: The class of the model
         cfg: The resolved configuration of the universe
     """
-    from .. import __version__, yaml  # on first use: both import this package
+    from .. import __version__  # which imports this package
 
-    text = io.StringIO()
-    yaml.dump(cfg, text)
     file.attrs.update(
         {
             # Of a string, an attribute has a reference only: it may be of any size.
-            "configuration": text.getvalue(),
+            "configuration": _as_text(cfg),
             "status": "running",
             "model": f"{model.__module__}.{model.__qualname__}",
             "seed": str(cfg["seed"]),
@@ -102,6 +100,17 @@ def write_start(file: h5py.File, *, model: type, cfg: Mapping[str, Any]) -> None
     )
     if commit := source_commit(model):
         file.attrs["source_commit"] = commit
+
+
+def _as_text(cfg: Mapping[str, Any]) -> str:
+    from .. import yaml  # on first use
+
+    handover = handed_over()
+    if handover is not None and handover.cfg == cfg:
+        return handover.text
+    text = io.StringIO()
+    yaml.dump(cfg, text)
+    return text.getvalue()
 
 
 def write_end(file: h5py.File, *, status: str, iterations: int) -> None:

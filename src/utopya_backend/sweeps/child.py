@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import socket
 import sys
@@ -11,7 +10,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from .. import yaml
 from ..display import FrontendLines, Report, Several, showing_by
 from ..handover import Handover, handing_over
 from ..io.summary import complaint_about_end, read_end
@@ -69,19 +67,8 @@ def make_universe(job: Job) -> str:
     os.mkdir(job.directory)
     cfg_file = os.path.join(job.directory, "config.yml")
     with open(cfg_file, "x", encoding="utf-8") as file:
-        file.write("---\n")
-        yaml.dump(with_paths(job), file)
+        file.write(f"---\n{job.text}")
     return cfg_file
-
-
-def with_paths(job: Job) -> dict[str, object]:
-    """The configuration of a universe, with the paths of its output.
-
-    Args:
-        job: The universe
-    """
-    path = os.path.join(job.directory, "data.h5")
-    return {**job.cfg, "output_dir": job.directory, "output_path": path}
 
 
 def run_warm(
@@ -101,7 +88,7 @@ def run_warm(
     """
 
     def run_here() -> None:
-        handover = Handover(cfg_file, with_paths(job), commits)
+        handover = Handover(cfg_file, job.cfg, job.text, commits)
         display = Several([FrontendLines(name), Reports(name, job.number, to)])
         with handing_over(handover), showing_by(display):
             run(cfg_file)
@@ -174,8 +161,7 @@ def _print_to(path: str) -> None:
 def _seed_anew() -> None:
     """Gives the global random numbers of numpy a state that no other universe has.
 
-    Python's own have one after each fork.
+    Python's own get one with each fork.
     """
-    random.seed()
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 from typing import Any, NamedTuple
+
+from .. import yaml
 
 
 class Job(NamedTuple):
@@ -15,7 +19,25 @@ class Job(NamedTuple):
     """Its directory, an absolute path"""
 
     cfg: dict[str, Any]
-    """Its configuration, without the paths of the output"""
+    """Its configuration, with the paths of the output"""
+
+    text: str
+    """The same in YAML: a fork pays several times as much to make it"""
+
+    @classmethod
+    def of(cls, number: int, directory: str, cfg: dict[str, Any]) -> Job:
+        """Makes the job of running a universe.
+
+        Args:
+            number: Its number
+            directory: Its directory, an absolute path
+            cfg: Its configuration, without the paths of the output
+        """
+        output_path = os.path.join(directory, "data.h5")
+        cfg = {**cfg, "output_dir": directory, "output_path": output_path}
+        text = io.StringIO()
+        yaml.dump(cfg, text)
+        return cls(number, directory, cfg, text.getvalue())
 
 
 class Reported(NamedTuple):

@@ -208,7 +208,7 @@ def _rehearse() -> None:
             "num_steps": 1,
             "log_levels": {"model": "critical", "backend": "critical"},
         }
-        cfg_file = make_universe(Job(0, os.path.join(directory, "uni0"), cfg))
+        cfg_file = make_universe(Job.of(0, os.path.join(directory, "uni0"), cfg))
         log = logging.Logger("rehearsal", logging.CRITICAL)
         with showing_by(Nothing()), _Rehearsal(cfg_file_path=cfg_file, _log=log) as it:
             it.run()

@@ -146,7 +146,7 @@ class Supervisor:
             cfg = self._directory.space.cfg(number)
             self._running[number] = _Running(self._clock())
             self.tally.running[number] = 0.0
-            self._engine.start(Job(number, str(directory), cfg))
+            self._engine.start(Job.of(number, str(directory), cfg))
             count += 1
         return count
 
