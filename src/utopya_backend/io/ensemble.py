@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from .lazy import Array, InMemory, Labelled
 from .opening import universe_number
 from .reading import Node, read_file
 from .stacking import Group
-
 
 UNREADABLE = "unreadable"
 """The status of a universe whose file cannot be read"""
@@ -34,10 +33,13 @@ class Space:
         coords: The values of the swept parameters, by their names
         positions: The position of each universe along these dimensions, by its
             number
+        coupled: Of the parameters that are coupled to one of these, by their names,
+            the name of that one and the values
     """
 
     coords: dict[str, list[Any]]
     positions: dict[int, tuple[int, ...]]
+    coupled: dict[str, tuple[str, list[Any]]] = field(default_factory=dict)
 
 
 def read_run(directory: Path, files: Sequence[Path]) -> Node:
@@ -86,6 +88,11 @@ def read_run(directory: Path, files: Sequence[Path]) -> Node:
     outer = {name: as_coords(values) for name, values in space.coords.items()}
     run = universes.stack(outer)
     run.attrs["missing_universes"] = missing
+    run.coords = {
+        name: (target, as_coords(values))
+        for name, (target, values) in space.coupled.items()
+        if name not in outer
+    }
     _describe_universes(run, states, space, outer)
     return run
 
@@ -120,7 +127,14 @@ def read_space(directory: Path) -> Space | None:
         ]
         number = int(np.ravel_multi_index(state, space.states_shape))
         positions[number] = position
-    return Space(coords, positions)
+    names = {id(dim): name for name, dim in space.dims.items()}
+    coupled = {}
+    for name, dim in space.coupled_dims.items():
+        target = names[id(dim.target_pdim)]
+        # Their values begin with that of state 1.
+        values = [dim.values[i - 1] if i else dim.default for i in states[target]]
+        coupled[name] = target, values
+    return Space(coords, positions, coupled)
 
 
 def _numbered(files: Sequence[Path]) -> Space:

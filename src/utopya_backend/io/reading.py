@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from ..errors import MissingPackageError
+from .attributes import read_attributes
 from .labels import is_label, read_coords, read_dims
 from .lazy import Array, GridArray, Labelled, LazyArray, StackedArray, StoredArray
 from .opening import (
@@ -53,7 +54,8 @@ def open_output(path: str | os.PathLike[str]) -> "xarray.DataTree":
         and coordinates; what the file says about its origin is in the
         attributes of the tree.
         If there are many universes, the parameters in which they differ are
-        dimensions in front of the others. Where something is missing, because
+        dimensions in front of the others; a parameter that is coupled to one of
+        these is a further coordinate along it. Where something is missing, because
         a universe is, or has ended early, there is NaN.
 
     Raises:
@@ -114,6 +116,7 @@ class Node:
     variables: dict[str, Labelled] = field(default_factory=dict)
     children: dict[str, "Node"] = field(default_factory=dict)
     attrs: dict[str, Any] = field(default_factory=dict)
+    coords: dict[str, tuple[str, Array]] = field(default_factory=dict)
 
 
 def read_file(path: str | os.PathLike[str]) -> Node:
@@ -158,15 +161,10 @@ def _read_group(group: h5py.Group, above: frozenset[int] = frozenset()) -> Node:
 
 
 def _read_attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
-    """Reads all attributes, each once: in a sweep, most of the time is theirs."""
-    attrs: dict[str, Any] = {}
-    manager = item.attrs
-    for key in manager:
-        try:
-            attrs[key] = manager[key]
-        except (UnicodeDecodeError, TypeError, OSError) as error:
-            _warn(f"The attribute {key} of {item.name} cannot be read ({error})")
-    return attrs
+    def report(key: str, error: Exception) -> None:
+        _warn(f"The attribute {key} of {item.name} cannot be read ({error})")
+
+    return read_attributes(item, report)
 
 
 def _storable(attrs: Mapping[str, Any]) -> dict[str, Any]:
