@@ -95,7 +95,9 @@ def choose_over(
         if len(dims) == 1
         else _map(variable, dims[0], dims[1])
     )
-    notes += [*picture.notes, *of_part, *_missing(variable)]
+    notes += [*picture.notes, *of_part]
+    if isinstance(picture, Lines) or variable.ndim > len(dims):
+        notes += _missing(variable)  # otherwise, each is a field that is blank
     return dataclasses.replace(picture, notes=tuple(notes))
 
 

@@ -81,17 +81,21 @@ def unknown_dim(
     """
     variables = list(variables)
     names = {name_of(v, str(dim)): v for v in variables for dim in v.dims}
-    what = str(variables[0].name) if len(variables) == 1 else "No variable"
-    has_no = (
-        f"{what} has no dimension" if len(variables) == 1 else f"{what} has a dimension"
+    is_one = len(variables) == 1
+    begin = (
+        f"{variables[0].name} has no dimension" if is_one else "There is no dimension"
     )
-    inner = [other for other in names if other not in swept]
-    kinds = [
-        f"the swept parameters {', '.join(swept)}" if swept else "",
-        ", ".join(inner),
-    ]
+    known = " and ".join(
+        filter(
+            None,
+            [
+                f"the swept parameters {', '.join(swept)}" if swept else "",
+                ", ".join(other for other in names if other not in swept),
+            ],
+        )
+    )
     hint = suggest(name, names) or suggest(name.rsplit(".", 1)[-1], names)
-    return f"{has_no} {name}, but {' and '.join(filter(None, kinds)) or 'none'}.{hint}"
+    return f"{begin} {name}, " + (f"but {known}.{hint}" if known else "nor any other.")
 
 
 def select_at(
@@ -108,8 +112,8 @@ def select_at(
         The part of it; and what it is, e.g. ``time = 7``
 
     Raises:
-        LookupError: If there is no such dimension, or no such name along it
-        ValueError: If a coordinate has to be a number, and is none
+        LookupError: If there is no such dimension, or no such name along it, or if
+            a coordinate has to be a number, and is none
     """
     notes = []
     for name, value in at.items():
@@ -148,7 +152,7 @@ def _index_of(variable: xarray.DataArray, dim: str, value: Any) -> int:
     except (TypeError, ValueError):
         number = np.nan
     if not np.isfinite(number):
-        raise NotDrawableError(
+        raise UnknownDimensionError(
             f"{name_of(variable, dim)} has to be a number, but is {value!r}: its "
             f"values go from {np.nanmin(values):.6g} to {np.nanmax(values):.6g}."
         )

@@ -191,7 +191,7 @@ def _map(picture: Map, width: int, height: int, color: bool) -> Iterator[str]:
     margin = max(map(len, y_ends))
     room = max(width - margin - 2, 1)
     columns = _multiple(frame.shape[1], room)
-    rows = _multiple(frame.shape[0], min(rows, columns // 2 + 1))
+    rows = _multiple(frame.shape[0], min(height, columns // 2 + 1))
     sampled = _sample(frame, 2 * rows if color else rows, columns)
     yield picture.labels[1][:width]
     for number, row in enumerate(_shaded(sampled, color)):
