@@ -54,7 +54,7 @@ def draw(
 
             tree = open_output("out/Influenza/261122-162331")
             draw(tree["Influenza/I"].sel(time=slice(0, 7)))
-            draw(tree["Influenza/I"], over="infection_rate", at={"time": 7})
+            draw(tree["Influenza/I"], over="transmission_rate", at={"time": 7})
     """
     import xarray
 
