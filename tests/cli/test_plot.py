@@ -196,6 +196,16 @@ def test_mistakes_about_dimensions(sweep, args, expected):
     assert os.listdir() == []
 
 
+def test_a_warning_of_many_universes_is_shown_once():
+    for number in (1, 2, 3):
+        path = write(f"run/data/uni{number}/data.h5", line=LINE)
+        with h5py.File(path, "a") as file:
+            attrs = {"coords_mode__time": "odd", "coords__time": 1}
+            file["M/line"].attrs.update(attrs)
+    output = plot("run", "line", "--terminal")
+    assert output.count("Warning: ") == 1
+
+
 def test_nothing_is_overwritten():
     path = write("data.h5", line=LINE, grid=GRID)
     contents = {}

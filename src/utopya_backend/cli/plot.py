@@ -284,9 +284,10 @@ def _write(
 
 @contextmanager
 def _short_warnings() -> Iterator[None]:
-    """Shows warnings as a line, without the code that gives them."""
+    """Shows warnings as a line, once, without the code that gives them."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    for warning in caught:
-        click.echo(f"Warning: {warning.message}", err=True)
+    # Each of many universes may give the same one.
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        click.echo(f"Warning: {message}", err=True)

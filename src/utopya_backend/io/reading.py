@@ -208,7 +208,8 @@ def _read_dataset(dset: h5py.Dataset, attrs: Mapping[str, Any]) -> Labelled:
         _warn(f"Two dimensions of {dset.name} have the same name, of {dims}")
         dims = [None] * len(dims)
     coords = {}
-    for dim, size in zip(dims, dset.shape, strict=True):
+    array = StoredArray(_path_of(dset), dset.name, dset.id)
+    for dim, size in zip(dims, array.shape, strict=False):
         if dim is None:
             continue
         try:
@@ -218,7 +219,6 @@ def _read_dataset(dset: h5py.Dataset, attrs: Mapping[str, Any]) -> Labelled:
         else:
             if values is not None:
                 coords[dim] = values
-    array = StoredArray(_path_of(dset), dset.name, dset.id)
     dims += [None] * (len(array.shape) - len(dims))
     others = {key: value for key, value in attrs.items() if not is_label(key)}
     data = Labelled(
