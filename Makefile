@@ -10,7 +10,7 @@ FRONTEND := .venv-frontend
 FRONTEND_HOME := $(CURDIR)/out/frontend
 UTOPYA = env -u PYTHONPATH HOME="$(FRONTEND_HOME)" $(FRONTEND)/bin/utopya
 
-.PHONY: help demo frontend test coverage lint docs pictures kill kill-published replay full-disk readers same universe soak \
+.PHONY: help demo frontend test coverage lint docs pictures kill kill-published replay full-disk readers same universe many-universes soak \
 	bench pictures clean
 
 help:  ## Show this list
@@ -64,6 +64,9 @@ same: $(VENV)/.installed $(FRONTEND)/.installed  ## Run models here and beside: 
 
 universe: $(VENV)/.installed $(FRONTEND)/.installed  ## Time universes under the frontend, with both backends (1 min)
 	$(BIN)/python campaigns/universe_time.py $(FRONTEND)/bin/python
+
+many-universes: $(VENV)/.installed-analysis  ## Open a run of 10,000 universes as labelled data (1 min)
+	$(BIN)/python campaigns/many_universes.py 10000
 
 soak: $(VENV)/.installed  ## Write ten million rows, watch the memory (1 min)
 	$(BIN)/python campaigns/soak.py

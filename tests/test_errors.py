@@ -23,6 +23,7 @@ BUILTINS = {
     errors.OutputNotADirectoryError: NotADirectoryError,
     errors.ExecutableError: OSError,
     errors.UnknownVariableError: LookupError,
+    errors.UnknownDimensionError: LookupError,
     errors.NotDrawableError: ValueError,
 }
 

@@ -117,6 +117,10 @@ class UnknownVariableError(UserError, LookupError):
     """Output does not have the variable that was named."""
 
 
+class UnknownDimensionError(UserError, LookupError):
+    """Data does not have the dimension, or the coordinate, that was named."""
+
+
 class NotDrawableError(UserError, ValueError):
     """There is no picture of this."""
 

@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 from click.testing import CliRunner
 
-from utopya_backend import ModelBenchmarkMixin, StepwiseModel
+from utopya_backend import ModelBenchmarkMixin, StepwiseModel, yaml
 from utopya_backend.cli import main
 from utopya_backend.cli.plot import _MAX_PICTURES
 from utopya_backend.io import OutputFile, write_labels
@@ -116,6 +116,94 @@ def test_lines_of_universes():
     assert output.startswith("Warning: ")
     assert "uni3/data.h5 is empty" in output
     assert "  universe:\n  a 1\n  b 2\n" in output
+
+
+SPACE = """!pspace
+M:
+  rate: !sweep {default: 0, values: [0.1, 0.5, 2.0]}
+  kind: !sweep {default: a, values: [a, b]}
+  twice: !coupled-sweep {default: 0, target_name: rate, values: [0.2, 1.0, 4.0]}
+seed: !sweep {default: 0, range: [4]}
+"""
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    """A run of a sweep; one universe is missing, and one has ended early."""
+    run = tmp_path_factory.mktemp("sweep")
+    (run / "config").mkdir()
+    (run / "config/parameter_space.yml").write_text(SPACE)
+    info = ("state_no", "state_no_str")
+    for point, number, digits in yaml.load(SPACE).iterator(with_info=info):
+        if number != 33:
+            size = 3 if number == 32 else 5
+            line = np.arange(size) * point["M"]["rate"] + point["seed"]
+            dsets = {"line": (line, "time"), "number": ([1.0, 2.0], "k")}
+            write(run / f"data/uni{digits}/data.h5", **dsets)
+    return run
+
+
+def test_over_a_parameter(sweep, tmp_path):
+    output = plot(sweep, "line", "--over", "rate", "--terminal")
+    assert "M: line" in output
+    assert "\n  kind:\n  a a\n  b b\n" in output
+    text = " ".join(output.split())
+    assert "time = 4; mean, 50 % of seed (4); 2 of 24 values are missing" in text
+    args = [sweep, "line", "--over", "rate", "--at", "time=2", "--at", "kind=b"]
+    text = plot(*args, "-o", "a.png")
+    assert Path("a.png").read_bytes().startswith(PNG)
+
+
+def test_map_of_two_parameters(sweep):
+    output = plot(sweep, "line", "--over", "rate", "--over", "kind", "--terminal")
+    assert "mean of seed (4)" in output
+    assert "\nkind\nb │" in output
+    plot(sweep, "line", "--over", "seed", "--over", "twice", "-o", "a.pdf")
+    assert Path("a.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_all_variables_over_a_dimension(sweep):
+    output = plot(sweep, "--over", "rate", "--terminal")
+    assert "M: line" in output
+    assert "M: number" in output
+    output = plot(sweep, "M", "--over", "time", "--terminal")
+    assert "M: line" in output
+    assert "M: number" not in output
+    assert "k = 1" in plot(sweep, "--at", "k=1", "--terminal")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["line", "--over", "rat"], "line has no dimension rat, but the swept para"),
+        (["line", "--over", "M.rate"], "Did you mean 'rate'?"),
+        (["--over", "rat"], "There is no dimension rat, but the swept parameters"),
+        (["--over", "k", "--at", "time=1"], "all of the dimensions k, time"),
+        (["line", *["--over", "rate"] * 2], "both over rate: name two dimensions"),
+        ([*["--over", "a", "--over", "b", "--over", "c"]], "these are 3: a, b, c"),
+        (["line", "--over", "rate", "--at", "rate=1"], "leave out --at rate"),
+        (["line", "--over", "rate", "--at", "tim=1"], "Did you mean 'time'?"),
+        (["line", "--over", "rate", "--at", "time"], "--at takes DIM=VALUE"),
+        (["line", "--at", "time=1", "--at", "time=2"], "given twice for time"),
+        (["line", "--over", "rate", "--at", "time=x"], "a number, but is 'x'"),
+        (["line", "--over", "rate", "--animate"], "leave out --over"),
+    ],
+)
+def test_mistakes_about_dimensions(sweep, args, expected):
+    output = plot(sweep, *args, code=2)
+    assert expected in output
+    assert os.listdir() == []
+
+
+def test_a_warning_of_many_universes_is_shown_once():
+    for number in (1, 2, 3):
+        path = write(f"run/data/uni{number}/data.h5", line=LINE)
+        with h5py.File(path, "a") as file:
+            attrs = {"coords_mode__time": "odd", "coords__time": 1}
+            file["M/line"].attrs.update(attrs)
+    output = plot("run", "line", "--terminal")
+    assert output.count("Warning: ") == 1
 
 
 def test_nothing_is_overwritten():

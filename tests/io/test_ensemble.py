@@ -1,9 +1,13 @@
+from collections import Counter
+
+import h5py
 import numpy as np
 import pytest
 
 from utopya_backend import yaml
 from utopya_backend.io import OutputFile, open_output, write_labels
 from utopya_backend.io.ensemble import MissingUniversesWarning
+from utopya_backend.io.stacking import Pool
 
 
 def number_of(point):
@@ -210,3 +214,78 @@ def test_run_without_a_parameter_space(make_run):
     tree = open_output(run)
     assert tree["M/x"].dims == ("universe", "time")
     assert tree["universe"].values.tolist() == [5, 6, 7, 9, 10, 11]
+
+
+def test_values_of_coupled_parameters(make_run):
+    space = """!pspace
+a: !sweep {default: 0, values: [1, 2, 3], mask: [false, true, false]}
+kind: !sweep {default: x, values: [x, y]}
+nested: {b: !coupled-sweep {default: 7, target_name: a, values: [0.1, 0.2, 0.3]}}
+copy: !coupled-sweep {target_name: kind}
+"""
+
+    def write(file, point):
+        file["M/c"] = point["nested"]["b"]
+        file["M/copy"] = 5
+
+    tree = open_output(make_run(write, space))
+    assert tree["M"].sizes == {"a": 2, "kind": 2}
+    assert tree["M/c"]["b"].dims == ("a",)
+    assert (tree["M/c"] == tree["M/c"]["b"]).all()
+    assert tree["M/c"].sel(a=3)["b"] == 0.3
+    assert tree["status"]["copy"].values.tolist() == ["x", "y"]
+    assert (tree["M/copy"] == 5).all()  # data keeps its name
+
+
+def test_work_for_each_universe_is_bounded(make_run, monkeypatch):
+    """Each file is opened once, and each attribute read once; that takes the time."""
+    counts = Counter()
+    for module in (h5py.h5f, h5py.h5a):
+
+        def counting(*args, _name=module.__name__, _open=module.open, **kwargs):
+            counts[_name] += 1
+            return _open(*args, **kwargs)
+
+        monkeypatch.setattr(module, "open", counting)
+    run = make_run(write_series)
+    with h5py.File(run / "data/uni05/data.h5") as file:
+        attrs = len(file.attrs) + len(file["M/x"].attrs)
+    counts.clear()
+    tree = open_output(run)
+    assert counts == {"h5py.h5f": 6, "h5py.h5a": 6 * attrs}
+    counts.clear()
+    tree["M/x"].isel(time=-1).load()
+    assert counts == {"h5py.h5f": 6}
+    counts.clear()
+    tree["status"].load()
+    assert not counts
+
+
+def test_long_coordinates_are_kept_once():
+    pool = Pool()
+    first, second = (pool.keep(np.arange(1000)) for _ in range(2))
+    assert first is second
+    assert pool.keep(np.arange(1000.0)) is not first
+
+
+def test_many_problems_are_told_shortly(make_run):
+    space = "!pspace {seed: !sweep {default: 0, range: [30]}}"
+    run = make_run(lambda file, point: None, space)
+    for file in list(run.glob("data/uni*/data.h5"))[1:]:
+        file.write_bytes(b"")
+    with pytest.warns(MissingUniversesWarning, match="29 of 30") as warning:
+        open_output(run)
+    lines = str(warning[0].message).splitlines()
+    assert len(lines) < 15
+    assert lines[-1] == "… and 20 more."
+
+
+def test_only_universes_that_are_not_in_the_parameter_space(make_run):
+    run = make_run(lambda file, point: None)
+    for number, directory in enumerate(sorted(run.glob("data/uni*"))):
+        directory.rename(run / f"data/uni{90 + number}")
+    with (
+        pytest.warns(MissingUniversesWarning),
+        pytest.raises(ValueError, match=r"No universe in .* can be read"),
+    ):
+        open_output(run)

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from utopya_backend.plotting import draw
 from utopya_backend.plotting.choose import choose
-from utopya_backend.plotting.figures import make_figure, render
+from utopya_backend.plotting.figures import limits_of_fields, make_figure, render
+from utopya_backend.plotting.over import choose_over
 
 RNG = np.random.default_rng(1)
 
@@ -174,3 +175,53 @@ def test_draw():
     assert other.get_lines()
     (part,) = figure.subfigures(1, 1, squeeze=False).ravel()
     assert draw(variable, part.subplots()) is figure
+
+
+# .. Maps ............
+
+
+def test_map_has_the_data_where_the_parameters_are():
+    coords = {"a": [0.1, 1.0, 10.0], "kind": ["c", "d"], "seed": [1, 2]}
+    values = RNG.random((3, 2, 2))
+    values[1, 0] = np.nan
+    variable = array(values, list(coords), coords, units="m")
+    figure = make_figure(choose_over(variable, ["a", "kind"]), "M: x")
+    ax, bar = figure.axes
+    (mesh,) = ax.collections
+    limits = mesh.get_coordinates()[0, :, 0].tolist()
+    assert limits == pytest.approx([-0.35, 0.55, 5.5, 14.5])
+    drawn = np.ma.filled(mesh.get_array().reshape(2, 3), np.nan)
+    assert np.allclose(drawn, values.mean(axis=2).T, equal_nan=True)
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["c", "d"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("a", "kind")
+    assert bar.get_ylabel() == "x [m]"
+    assert "1 of 6 fields are blank" in ax.texts[0].get_text()
+
+
+def test_missing_fields_of_a_map_have_no_colour_of_it():
+    variable = array([[1.0, np.nan], [2.0, 3.0]], ["a", "b"])
+    content = render(choose_over(variable, ["a", "b"]), "M: x", "png")
+    with PIL.Image.open(io.BytesIO(content)) as image:
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    blank = ((pixels == 255) | (pixels == 0xCC)).all(axis=1)
+    assert blank.mean() > 0.3
+
+
+@pytest.mark.parametrize("extension", ["png", "pdf", "svg"])
+def test_formats_of_a_map(extension):
+    variable = array(RNG.random((60, 60)), ["a", "b"])
+    assert render(choose_over(variable, ["a", "b"]), "M: x", extension)
+
+
+def test_limits_of_fields():
+    assert limits_of_fields(np.array([3.0])).tolist() == [2.5, 3.5]
+    assert limits_of_fields(np.array([0.0, 1, 3])).tolist() == [-0.5, 0.5, 2, 4]
+
+
+def test_draw_over():
+    variable = array(RNG.random((3, 2, 4)), ["a", "b", "time"])
+    assert draw(variable, over="a").axes[0].get_xlabel() == "a"
+    ax, _ = draw(variable, over=["b", "a"], at={"time": 1}).axes
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("b", "a")
+    assert "time = 1" in ax.texts[0].get_text()
+    assert "a = 2" in draw(variable, at={"a": 2}).axes[0].texts[0].get_text()

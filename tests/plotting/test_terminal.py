@@ -6,6 +6,7 @@ import xarray
 
 from utopya_backend.plotting.choose import choose
 from utopya_backend.plotting.colors import LINES, STATES, VIRIDIS, blend, line_colors
+from utopya_backend.plotting.over import choose_over
 from utopya_backend.plotting.terminal import draw_text
 
 RNG = np.random.default_rng(1)
@@ -114,3 +115,39 @@ def test_colours():
         assert len(set(colors)) == len(colors)
     assert blend(("#000000", "#ffffff"), 0.5) == "#808080"
     assert blend(VIRIDIS, 8) == VIRIDIS[-1]
+
+
+# .. Maps ............
+
+
+def map_of(values, coords, width=60, height=10, color=False):
+    picture = choose_over(array(values, list(coords), coords), list(coords))
+    return draw_text(picture, "M: x", width=width, height=height, color=color)
+
+
+@pytest.mark.parametrize("color", [False, True])
+@pytest.mark.parametrize("width", [30, 61, 200])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (100, 3), (3, 100), (300, 300)])
+def test_width_and_height_of_a_map(shape, width, color):
+    values = RNG.random(shape)
+    values[0, 0] = 1.0 if values.size == 1 else np.nan
+    coords = {"a" * 40: np.arange(shape[0]) / 7, "b" * 99: np.arange(shape[1])}
+    text = map_of(values, coords, width, 10, color)
+    assert ("\x1b" in text) == color
+    lines = plain(text).splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) <= 18
+
+
+def test_map():
+    values = np.array([[1.0, 2.0], [3.0, np.nan]])
+    lines = map_of(values, {"rate": [0.1, 5], "kind": ["ash", "oak"]}).splitlines()
+    assert lines[:2] == ["M: x", "kind"]
+    rows = lines[2:12]
+    assert rows[0].startswith("oak │▒▒")
+    assert rows[0].endswith("??")
+    assert rows[-1].startswith("ash │  ")
+    assert rows[-1].endswith("██")
+    assert lines[13].split() == ["0.1", "rate", "5"]
+    assert lines[14] == "x: 1 (dark) to 3, ? no data"
+    assert "1 of 4 fields are blank" in lines[15]

@@ -1,8 +1,8 @@
 """The universes of a run as one: their parameters are further dimensions."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,15 @@ import numpy as np
 
 from ..errors import NotAnOutputFileError, UserError
 from ..tools import load_cfg_file
-from .lazy import Array, InMemory, Labelled, LazyArray, PlacedArray, StackedArray
+from .lazy import Array, InMemory, Labelled
 from .opening import universe_number
 from .reading import Node, read_file
+from .stacking import Group
+
+UNREADABLE = "unreadable"
+"""The status of a universe whose file cannot be read"""
+
+_MAX_PROBLEMS = 10
 
 
 class MissingUniversesWarning(UserWarning):
@@ -27,10 +33,13 @@ class Space:
         coords: The values of the swept parameters, by their names
         positions: The position of each universe along these dimensions, by its
             number
+        coupled: Of the parameters that are coupled to one of these, by their names,
+            the name of that one and the values
     """
 
     coords: dict[str, list[Any]]
     positions: dict[int, tuple[int, ...]]
+    coupled: dict[str, tuple[str, list[Any]]] = field(default_factory=dict)
 
 
 def read_run(directory: Path, files: Sequence[Path]) -> Node:
@@ -46,39 +55,45 @@ def read_run(directory: Path, files: Sequence[Path]) -> Node:
         universes, ``universe``, and one for how they ended, ``status``.
     """
     space = read_space(directory) or _numbered(files)
-    nodes: dict[int, Node] = {}
-    problems = []
+    universes = Group()
+    states: dict[int, str] = {}
+    problems, strangers = [], []
     for path in files:
+        number = universe_number(path)
         try:
-            nodes[universe_number(path)] = read_file(path)
+            node = read_file(path)
         except (UserError, OSError) as error:
             problems.append(str(error))
-    missing = sorted(space.positions.keys() - nodes.keys())
-    unreadable = {universe_number(path) for path in files} - nodes.keys()
-    if strangers := sorted(nodes.keys() - space.positions.keys()):
-        problems.append(f"Not in the parameter space: {_shortened(strangers)}")
+            states[number] = UNREADABLE
+            continue
+        if number not in space.positions:
+            strangers.append(number)
+            continue
+        states[number] = str(node.attrs.get("status", "unknown"))
+        universes.add(space.positions[number], node)
+    missing = [
+        n for n in sorted(space.positions) if states.get(n) in (None, UNREADABLE)
+    ]
+    if strangers:
+        problems.append(f"Not in the parameter space: {_shortened(sorted(strangers))}")
     if missing:
         count = f"{len(missing)} of {len(space.positions)}"
         problems.insert(0, f"{count} universes have no data: {_shortened(missing)}")
     if problems:
-        warnings.warn("\n".join(problems), MissingUniversesWarning, stacklevel=3)
-    if not nodes:
+        warnings.warn(_listed(problems), MissingUniversesWarning, stacklevel=3)
+    if len(missing) == len(space.positions):
         raise NotAnOutputFileError(
             f"No universe in {directory} can be read: {problems[-1]}"
         )
-    shape = tuple(map(len, space.coords.values()))
-    placed = {
-        space.positions[number]: node
-        for number, node in nodes.items()
-        if number in space.positions
+    outer = {name: as_coords(values) for name, values in space.coords.items()}
+    run = universes.stack(outer)
+    run.attrs["missing_universes"] = missing
+    run.coords = {
+        name: (target, as_coords(values))
+        for name, (target, values) in space.coupled.items()
+        if name not in outer
     }
-    run = _stack(placed, space, shape)
-    run.attrs = {**_common(node.attrs for node in nodes.values()),
-                 "missing_universes": missing}  # fmt: skip
-    states = dict.fromkeys(unreadable, "unreadable")
-    for number, node in nodes.items():
-        states[number] = str(node.attrs.get("status", "unknown"))
-    _describe_universes(run, states, space, shape)
+    _describe_universes(run, states, space, outer)
     return run
 
 
@@ -112,7 +127,14 @@ def read_space(directory: Path) -> Space | None:
         ]
         number = int(np.ravel_multi_index(state, space.states_shape))
         positions[number] = position
-    return Space(coords, positions)
+    names = {id(dim): name for name, dim in space.dims.items()}
+    coupled = {}
+    for name, dim in space.coupled_dims.items():
+        target = names[id(dim.target_pdim)]
+        # Their values begin with that of state 1.
+        values = [dim.values[i - 1] if i else dim.default for i in states[target]]
+        coupled[name] = target, values
+    return Space(coords, positions, coupled)
 
 
 def _numbered(files: Sequence[Path]) -> Space:
@@ -122,131 +144,18 @@ def _numbered(files: Sequence[Path]) -> Space:
     )
 
 
-def _stack(
-    nodes: Mapping[tuple[int, ...], Node], space: Space, shape: tuple[int, ...]
-) -> Node:
-    stacked = Node(attrs=_common(node.attrs for node in nodes.values()))
-    for name in _union(node.variables for node in nodes.values()):
-        parts = {
-            position: node.variables[name]
-            for position, node in nodes.items()
-            if name in node.variables
-        }
-        variable = _stack_variable(name, parts, space, shape)
-        if variable is not None:
-            stacked.variables[name] = variable
-    for name in _union(node.children for node in nodes.values()):
-        children = {
-            position: node.children[name]
-            for position, node in nodes.items()
-            if name in node.children
-        }
-        stacked.children[name] = _stack(children, space, shape)
-    return stacked
-
-
-def _stack_variable(
-    name: str,
-    parts: Mapping[tuple[int, ...], Labelled],
-    space: Space,
-    shape: tuple[int, ...],
-) -> Labelled | None:
-    dims = next(iter(parts.values())).dims
-    if any(part.dims != dims for part in parts.values()) or not _have_common_type(
-        part.array.dtype for part in parts.values()
-    ):
-        warnings.warn(
-            f"'{name}' has other dimensions or types in other universes, and is left "
-            "out.",
-            stacklevel=2,
-        )
-        return None
-    coords: dict[str, Array] = {}
-    placements: list[dict[bytes, Array | None]] = []
-    for dim in dims:
-        all_coords = [part.coords.get(dim) for part in parts.values()]
-        joined, placement = _join(f"'{dim}' of '{name}'", all_coords)
-        if joined is not None:
-            coords[dim] = joined
-        placements.append(placement)
-    arrays: dict[tuple[int, ...], LazyArray] = {}
-    for position, part in parts.items():
-        places = [
-            placement.get(_key(part.coords.get(dim)))
-            for dim, placement in zip(dims, placements, strict=True)
-        ]
-        is_placed = any(place is not None for place in places)
-        arrays[position] = PlacedArray(part.array, places) if is_placed else part.array
-    # A parameter keeps its name, and a dimension of that name does not.
-    inner = {dim: f"{name}_{dim}" if dim in space.coords else dim for dim in dims}
-    return Labelled(
-        (*space.coords, *inner.values()),
-        StackedArray(arrays, shape),
-        {
-            **{key: as_coords(values) for key, values in space.coords.items()},
-            **{inner[dim]: values for dim, values in coords.items()},
-        },
-        _common(part.attrs for part in parts.values()),
-    )
-
-
-def _have_common_type(dtypes: Iterable[np.dtype[Any]]) -> bool:
-    try:
-        np.result_type(*dtypes)
-    except TypeError:
-        return False
-    return True
-
-
-def _join(
-    what: str,
-    all_coords: Sequence[Array | None],
-) -> tuple[Array | None, dict[bytes, Array | None]]:
-    """Joins the coordinates of a dimension.
-
-    Returns:
-        All coordinates there are; and for each of the given ones where they are
-        among these, None if that is at the beginning.
-    """
-    distinct = {_key(coords): coords for coords in all_coords if coords is not None}
-    if not distinct:
-        return None, {}
-    longest = max(distinct.values(), key=len)
-    if all(coords is not None for coords in all_coords) and all(
-        np.array_equal(coords, longest[: len(coords)]) for coords in distinct.values()
-    ):
-        return longest, {}
-    if any(coords is None for coords in all_coords) or any(
-        len(np.unique(coords)) < len(coords) for coords in distinct.values()
-    ):
-        warnings.warn(
-            f"The coordinates of {what} differ between universes, and some are missing "
-            "or repeated: they are left out.",
-            stacklevel=2,
-        )
-        return None, {}
-    joined = np.unique(np.concatenate(list(distinct.values())))
-    return joined, {
-        key: np.searchsorted(joined, coords) for key, coords in distinct.items()
-    }
-
-
-def _key(coords: Array | None) -> bytes:
-    return b"" if coords is None else coords.dtype.kind.encode() + coords.tobytes()
-
-
 def _describe_universes(
-    run: Node, states: Mapping[int, str], space: Space, shape: tuple[int, ...]
+    run: Node, states: Mapping[int, str], space: Space, outer: Mapping[str, Array]
 ) -> None:
+    shape = tuple(map(len, outer.values()))
     numbers = np.zeros(shape, int)
     status = np.full(shape, "missing", object)
     for number, position in space.positions.items():
         numbers[position] = number
         status[position] = states.get(number, "missing")
-    coords = {name: as_coords(values) for name, values in space.coords.items()}
     for name, values in {"universe": numbers, "status": status}.items():
-        if name not in coords:
-            run.variables[name] = Labelled(tuple(coords), InMemory(values), coords)
+        if name not in outer:
+            run.variables[name] = Labelled(tuple(outer), InMemory(values), outer)
 
 
 def as_coords(values: Sequence[Any]) -> Array:
@@ -261,18 +170,11 @@ def as_coords(values: Sequence[Any]) -> Array:
     return np.array([str(value) for value in values])
 
 
-def _common(all_attrs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Those attributes that are the same everywhere."""
-    first, *others = all_attrs
-    return {
-        key: value
-        for key, value in first.items()
-        if all(key in attrs and np.array_equal(attrs[key], value) for attrs in others)
-    }
-
-
-def _union(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(key for mapping in mappings for key in mapping))
+def _listed(problems: Sequence[str]) -> str:
+    lines = list(problems[:_MAX_PROBLEMS])
+    if (more := len(problems) - _MAX_PROBLEMS) > 0:
+        lines.append(f"… and {more} more.")
+    return "\n".join(lines)
 
 
 def _shortened(numbers: Sequence[int], most: int = 20) -> str:

@@ -234,31 +234,38 @@ def write_coords(dset: h5py.Dataset, dim: str, *, mode: str, args: Any) -> None:
         dset.attrs[f"coords__{dim}"] = args
 
 
-def read_dims(dset: h5py.Dataset) -> list[str | None]:
+def read_dims(
+    dset: h5py.Dataset, attrs: Mapping[str, Any] | None = None
+) -> list[str | None]:
     """The names of the dimensions of a dataset, None for those without one.
 
     Args:
         dset: The dataset
+        attrs: Its attributes, if they are in memory already
     """
+    attrs = dset.attrs if attrs is None else attrs
     num_dims = len(dset.shape or ())
     names: list[str | None] = [None] * num_dims
-    given = dset.attrs.get("dim_names", [])
+    given = attrs.get("dim_names", [])
     given = [] if isinstance(given, h5py.Empty) else np.ravel(given)[:num_dims]
     for axis, name in enumerate(given):
         names[axis] = _to_str(name)
     for axis in range(num_dims):
-        if names[axis] is None and f"dim_name__{axis}" in dset.attrs:
-            names[axis] = _to_str(dset.attrs[f"dim_name__{axis}"])
+        if names[axis] is None and f"dim_name__{axis}" in attrs:
+            names[axis] = _to_str(attrs[f"dim_name__{axis}"])
     return names
 
 
-def read_coords(dset: h5py.Dataset, dim: str, size: int) -> np.ndarray[Any, Any] | None:
+def read_coords(
+    dset: h5py.Dataset, dim: str, size: int, attrs: Mapping[str, Any] | None = None
+) -> np.ndarray[Any, Any] | None:
     """The coordinates of a dimension of a dataset.
 
     Args:
         dset: The dataset
         dim: The name of the dimension
         size: Its size
+        attrs: Its attributes, if they are in memory already
 
     Returns:
         The coordinates; None if there are none
@@ -266,8 +273,9 @@ def read_coords(dset: h5py.Dataset, dim: str, size: int) -> np.ndarray[Any, Any]
     Raises:
         ValueError: If the labels do not make sense
     """
-    mode = _to_str(dset.attrs.get(f"coords_mode__{dim}", "values"))
-    args = dset.attrs.get(f"coords__{dim}")
+    attrs = dset.attrs if attrs is None else attrs
+    mode = _to_str(attrs.get(f"coords_mode__{dim}", "values"))
+    args = attrs.get(f"coords__{dim}")
     if args is None and mode != "trivial":
         return None
     try:
@@ -288,17 +296,13 @@ def read_coords(dset: h5py.Dataset, dim: str, size: int) -> np.ndarray[Any, Any]
     return coords
 
 
-def label_attributes(dset: h5py.Dataset) -> list[str]:
-    """The names of those attributes of a dataset that are its labels.
+def is_label(name: str) -> bool:
+    """Whether an attribute of a dataset is one of its labels.
 
     Args:
-        dset: The dataset
+        name: The name of the attribute
     """
-    return [
-        name
-        for name in dset.attrs
-        if name.startswith(("dim_name", "coords__", "coords_mode__"))
-    ]
+    return name.startswith(("dim_name", "coords__", "coords_mode__"))
 
 
 def _strings_or_numbers(args: Any, _: int) -> np.ndarray[Any, Any]:

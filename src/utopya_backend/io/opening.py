@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -91,9 +92,15 @@ def open_for_reading(
         PermissionError: If there is a commit to complete, but no permission
     """
     path = os.fspath(path)
-    check_signature(path)
-    recovery = _recover(path, clock, sleep)
-    return open_hdf5(path, clock=clock, sleep=sleep), recovery
+    recovery = Recovery.NOTHING
+    if os.path.exists(journal_path(path)):
+        check_signature(path)
+        recovery = _recover(path, clock, sleep)
+    try:
+        return open_hdf5(path, clock=clock, sleep=sleep), recovery
+    except (MissingFileError, NotAnOutputFileError):
+        check_signature(path)  # may know better why
+        raise
 
 
 def open_hdf5(
@@ -118,7 +125,9 @@ def open_hdf5(
     deadline = clock() + patience
     while True:
         try:
-            return h5py.File(path, "r")
+            # As h5py.File(path, "r"), in half the time
+            file_id = h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, _access())
+            return h5py.File(file_id)
         except BlockingIOError:
             if clock() > deadline:
                 raise FileInUseError(
@@ -133,6 +142,13 @@ def open_hdf5(
                 f"{path} cannot be read as HDF5: it is truncated, or torn as a file "
                 f"that was not written in commits is after a kill ({error})."
             ) from None
+
+
+@functools.cache
+def _access() -> h5py.h5p.PropFAID:
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)  # closes all that is in it, too
+    return access
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ This needs xarray, which a model does not: it comes with the extra ``analysis``.
 
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ import h5py
 import numpy as np
 
 from ..errors import MissingPackageError
-from .labels import label_attributes, read_coords, read_dims
+from .attributes import read_attributes
+from .labels import is_label, read_coords, read_dims
 from .lazy import Array, GridArray, Labelled, LazyArray, StackedArray, StoredArray
 from .opening import (
     find_outputs,
@@ -52,7 +54,8 @@ def open_output(path: str | os.PathLike[str]) -> "xarray.DataTree":
         and coordinates; what the file says about its origin is in the
         attributes of the tree.
         If there are many universes, the parameters in which they differ are
-        dimensions in front of the others. Where something is missing, because
+        dimensions in front of the others; a parameter that is coupled to one of
+        these is a further coordinate along it. Where something is missing, because
         a universe is, or has ended early, there is NaN.
 
     Raises:
@@ -113,6 +116,7 @@ class Node:
     variables: dict[str, Labelled] = field(default_factory=dict)
     children: dict[str, "Node"] = field(default_factory=dict)
     attrs: dict[str, Any] = field(default_factory=dict)
+    coords: dict[str, tuple[str, Array]] = field(default_factory=dict)
 
 
 def read_file(path: str | os.PathLike[str]) -> Node:
@@ -138,12 +142,13 @@ def read_file(path: str | os.PathLike[str]) -> Node:
 
 
 def _read_group(group: h5py.Group, above: frozenset[int] = frozenset()) -> Node:
-    node = Node(attrs=_attributes(group))
+    node = Node(attrs=_storable(_read_attributes(group)))
     linked = set()
     for name, item, path in members(group, above):
         if isinstance(item, h5py.Dataset) and _can_be_read(item):
-            node.variables[name] = _read_dataset(item)
-            linked.update(_linked_coords(item))
+            attrs = _read_attributes(item)
+            node.variables[name] = _read_dataset(item, attrs)
+            linked.update(_linked_coords(item, attrs))
         elif isinstance(item, h5py.Group):
             if is_time_series(item):
                 series = _read_time_series(name, item, path)
@@ -155,24 +160,25 @@ def _read_group(group: h5py.Group, above: frozenset[int] = frozenset()) -> Node:
     return node
 
 
-def _attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
-    """The attributes, of types that can be written to a netCDF file."""
-    attrs: dict[str, Any] = {}
-    for key in item.attrs:
-        try:
-            value = item.attrs[key]
-        except (UnicodeDecodeError, TypeError, OSError) as error:
-            _warn(f"The attribute {key} of {item.name} cannot be read ({error})")
-            continue
-        if not isinstance(value, h5py.Empty):
-            attrs[key] = int(value) if isinstance(value, np.bool_) else value
-    return attrs
+def _read_attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
+    def report(key: str, error: Exception) -> None:
+        _warn(f"The attribute {key} of {item.name} cannot be read ({error})")
+
+    return read_attributes(item, report)
+
+
+def _storable(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes of types that can be written to a netCDF file."""
+    return {
+        key: int(value) if isinstance(value, np.bool_) else value
+        for key, value in attrs.items()
+        if not isinstance(value, h5py.Empty)
+    }
 
 
 def _path_of(item: h5py.Group | h5py.Dataset) -> str:
     """The path of the file in which something is; an external link leads to others."""
-    path: str = os.path.abspath(item.file.filename)
-    return path
+    return os.path.abspath(os.fsdecode(h5py.h5f.get_name(item.id)))
 
 
 def _can_be_read(dset: h5py.Dataset) -> bool:
@@ -180,33 +186,41 @@ def _can_be_read(dset: h5py.Dataset) -> bool:
     return dset.shape is not None and not is_reference
 
 
-def _linked_coords(dset: h5py.Dataset) -> list[str]:
+def _basename(dset: h5py.Dataset) -> str:
+    return printable(dset.name).rsplit("/", 1)[-1]
+
+
+def _linked_coords(dset: h5py.Dataset, attrs: Mapping[str, Any]) -> list[str]:
     """The names of the datasets that were made for the coordinates of another."""
-    names = [name for name in dset.attrs if name.startswith("coords__")]
-    made = {f"{printable(dset.name).rsplit('/', 1)[-1]}__{name}" for name in names}
-    return [target for name in names if (target := _text(dset.attrs[name])) in made]
+    targets = {
+        f"{_basename(dset)}__coords__{dim}": _text(attrs.get(f"coords__{dim}"))
+        for key, mode in attrs.items()
+        if key.startswith("coords_mode__") and _text(mode) == "linked"
+        for dim in [key.removeprefix("coords_mode__")]
+    }
+    return [target for made, target in targets.items() if target == made]
 
 
-def _read_dataset(dset: h5py.Dataset) -> Labelled:
-    name = printable(dset.name).rsplit("/", 1)[-1]
-    dims = _labelled_dims(dset)
+def _read_dataset(dset: h5py.Dataset, attrs: Mapping[str, Any]) -> Labelled:
+    name = _basename(dset)
+    dims = _labelled_dims(dset, attrs)
     if len(set(dims) - {None}) < len([dim for dim in dims if dim]):
         _warn(f"Two dimensions of {dset.name} have the same name, of {dims}")
         dims = [None] * len(dims)
     coords = {}
-    for dim, size in zip(dims, dset.shape, strict=True):
+    array = StoredArray(_path_of(dset), dset.name, dset.id)
+    for dim, size in zip(dims, array.shape, strict=False):
         if dim is None:
             continue
         try:
-            values = read_coords(dset, dim, size)
+            values = read_coords(dset, dim, size, attrs)
         except ValueError as error:
             _warn(str(error))
         else:
             if values is not None:
                 coords[dim] = values
-    labels = set(label_attributes(dset))
-    array = StoredArray(_path_of(dset), dset.name, dset.id)
     dims += [None] * (len(array.shape) - len(dims))
+    others = {key: value for key, value in attrs.items() if not is_label(key)}
     data = Labelled(
         # xarray takes a slash for that of a path.
         tuple(
@@ -215,7 +229,7 @@ def _read_dataset(dset: h5py.Dataset) -> Labelled:
         ),
         array,
         {dim.replace("/", "_"): values for dim, values in coords.items()},
-        {key: value for key, value in _attributes(dset).items() if key not in labels},
+        _storable(others),
     )
     return _as_grid(data) if _text(data.attrs.get("content")) == "grid" else data
 
@@ -281,7 +295,8 @@ def _read_time_series(
     }
     array = StackedArray(arrays, (len(arrays),))
     largest = max(range(len(ids)), key=lambda number: ids[number].shape)
-    labels = _read_dataset(group[by_time[largest][1]])
+    dset = group[by_time[largest][1]]
+    labels = _read_dataset(dset, _read_attributes(dset))
     coords = {
         dim: values
         for dim, values in labels.coords.items()
@@ -291,10 +306,14 @@ def _read_time_series(
     return {name: Labelled(("time", *labels.dims), array, coords, labels.attrs)}
 
 
-def _labelled_dims(dset: h5py.Dataset) -> list[str | None]:
+def _labelled_dims(
+    dset: h5py.Dataset, attrs: Mapping[str, Any] | None = None
+) -> list[str | None]:
     try:
-        return read_dims(dset)
-    except UnicodeDecodeError as error:
+        dims = read_dims(dset, attrs)
+        "".join(dim or "" for dim in dims).encode()
+        return dims
+    except UnicodeError as error:
         _warn(f"The names of the dimensions of {dset.name} are no UTF-8 ({error})")
         return [None] * dset.ndim
 

@@ -29,7 +29,7 @@ def to_datasets(node: Node) -> dict[str, xarray.Dataset]:
         For this group (``/``) and each one in it the dataset
     """
     datasets: dict[str, xarray.Dataset] = {}
-    _collect(node, "/", {}, datasets)
+    _collect(node, "/", {}, node.coords, datasets)
     return datasets
 
 
@@ -43,6 +43,7 @@ def _collect(
     node: Node,
     path: str,
     inherited: Mapping[str, Axis],
+    further: Mapping[str, tuple[str, Array]],
     datasets: dict[str, xarray.Dataset],
 ) -> None:
     axes = {**_choose_axes(node), **inherited}
@@ -61,12 +62,18 @@ def _collect(
         variables[name] = xarray.Variable(tuple(names), wrapped, dict(data.attrs))
     taken: set[Any] = set(coords) | set(inherited)
     taken |= {dim for variable in variables.values() for dim in variable.dims}
+    # A tree of xarray hands down no coordinates but those of dimensions.
+    names_here = taken | node.variables.keys() | node.children.keys()
+    for name, (dim, values) in further.items():
+        if dim in taken and name not in names_here:
+            coords[name] = xarray.Variable((dim,), values)
+            taken.add(name)
     dataset = xarray.Dataset(_rename(variables, taken), coords, node.attrs)
     datasets[path] = dataset
     below = {**inherited, **{dim: axes[dim] for dim in axes if dim in dataset.dims}}
     children = _rename(node.children, {*taken, *dataset.variables})
     for name, child in children.items():
-        _collect(child, f"{path.rstrip('/')}/{name}", below, datasets)
+        _collect(child, f"{path.rstrip('/')}/{name}", below, further, datasets)
 
 
 def _choose_axes(node: Node) -> dict[str, Axis]:

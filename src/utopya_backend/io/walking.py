@@ -76,9 +76,10 @@ def is_time_series(item: h5py.Group | h5py.Dataset) -> bool:
     Args:
         item: A group or a dataset
     """
-    if not isinstance(item, h5py.Group):
+    # Most groups have no such attribute, and an error inside h5py takes its time.
+    if not isinstance(item, h5py.Group) or "content" not in item.attrs:
         return False
-    content = item.attrs.get("content")
+    content = item.attrs["content"]
     return content in ("time_series", b"time_series")
 
 

@@ -17,23 +17,11 @@ import numpy as np
 import xarray
 
 from ..errors import NotDrawableError
-from .naming import (
-    axis_label,
-    format_coordinate,
-    is_of_timers,
-    name_of,
-    position,
-    sized,
-    value_label,
-)
-from .pictures import Bars, Curve, Image, Lines, Picture
-from .reduce import Array, read_extremes, read_frame, read_mean, read_spread
-
-MAX_LINES = 10
-"""Lines that can be told apart"""
-
-MAX_BANDS = 6
-"""Lines with a band around them that can be told apart"""
+from .kinds import SEEDS, check_drawable, check_finite, is_text, is_time
+from .lines import choose_lines
+from .naming import axis_label, is_of_timers, position, sized, value_label
+from .pictures import Bars, Image, Picture
+from .reduce import Array, read_frame, read_mean
 
 MAX_STATES = 8
 """Numbers that are shown as the states of cells, each with a colour"""
@@ -44,8 +32,6 @@ MAX_FRAMES = 200
 _MAX_BARS = 40
 _MAX_CELLS = 2000  # along each axis of an image
 _MAX_CELLS_ANIMATED = 400
-_MAX_TICKS = 12
-_SEEDS = ("seed", "universe")  # they tell universes apart, but mean nothing
 
 
 def choose(variable: xarray.DataArray, max_frames: int = 1) -> Picture:
@@ -58,23 +44,17 @@ def choose(variable: xarray.DataArray, max_frames: int = 1) -> Picture:
     Raises:
         ValueError: If there is no picture of it
     """
-    name = variable.name
-    if variable.size == 0:
-        raise NotDrawableError(f"{name} is empty.")
-    if variable.dtype.kind not in "biuf":
-        kind = {"O": "text", "S": "text", "U": "text", "c": "complex numbers"}
-        what = kind.get(variable.dtype.kind, f"of the type {variable.dtype}")
-        raise NotDrawableError(f"{name} is {what}: only real numbers are drawn.")
-    if not variable.dims:
-        raise NotDrawableError(f"{name} is a single value, {variable.item():.6g}.")
+    check_drawable(variable)
     if grid := grid_dims(variable):
         return _image(variable, grid, max_frames)
     if max_frames > 1:
-        raise NotDrawableError(f"{name} is no grid: only grids can be animated.")
+        raise NotDrawableError(
+            f"{variable.name} is no grid: only grids can be animated."
+        )
     dim = _line_dim(variable)
-    if _is_text(variable, dim) and not _is_time(dim):
+    if is_text(variable, dim) and not is_time(dim):
         return _bars(variable, dim)
-    return _lines(variable, dim)
+    return choose_lines(variable, dim)
 
 
 def grid_dims(variable: xarray.DataArray) -> list[str]:
@@ -97,113 +77,16 @@ def _line_dim(variable: xarray.DataArray) -> str:
     dims = list(map(str, variable.dims))
     if variable.name == "total" and is_of_timers(variable):
         return dims[-1]
-    if times := [dim for dim in dims if _is_time(dim)]:
+    if times := [dim for dim in dims if is_time(dim)]:
         return times[0]
-    texts = [dim for dim in dims if _is_text(variable, dim)]
-    numbers = [dim for dim in dims if dim not in (*texts, *_SEEDS)]
+    texts = [dim for dim in dims if is_text(variable, dim)]
+    numbers = [dim for dim in dims if dim not in (*texts, *SEEDS)]
     return (numbers or texts or dims)[-1]  # swept parameters stand in front
-
-
-def _is_time(dim: str) -> bool:
-    # Dimensions of the same name but other coordinates get a prefix; see io.tree.
-    return dim.rstrip("_").endswith(("time", "n_iterations"))
-
-
-def _is_text(variable: xarray.DataArray, dim: str) -> bool:
-    return dim in variable.coords and variable[dim].dtype.kind not in "biuf"
-
-
-def _lines(variable: xarray.DataArray, dim: str) -> Lines:
-    groups, members = _group(variable, dim)
-    if members:
-        numbers, means, quantiles, read_notes = read_spread(variable, dim, groups)
-        across = " × ".join(sized(variable, other) for other in members)
-        shown = "mean, 50 %" if groups else "mean, 50 % and 90 %"
-        notes = [f"{shown} of {across}"]
-    else:
-        numbers, means, read_notes = read_extremes(variable, dim)
-        quantiles, notes = np.empty((0, *means.shape)), []
-    _check_finite(variable, means)
-    x, ticks = _coordinates(variable, dim, numbers)
-    order = np.argsort(x, kind="stable")
-    order = order[np.isfinite(x[order])]
-    curves = tuple(
-        Curve(
-            label,
-            means[order, number],
-            tuple(
-                (quantiles[low][order, number], quantiles[-1 - low][order, number])
-                for low in range(len(quantiles) // 2)
-                if low == 1 or not groups
-            ),
-        )
-        for number, label in enumerate(_labels(variable, groups))
-    )
-    notes += [read_notes] if read_notes else []
-    return Lines(
-        x[order],
-        axis_label(variable, dim),
-        value_label(variable),
-        curves,
-        name_of(variable, groups[0]) if len(groups) == 1 else "",
-        ticks,
-        tuple(notes),
-    )
-
-
-def _group(variable: xarray.DataArray, dim: str) -> tuple[list[str], list[str]]:
-    """Which of the other dimensions get a line for each coordinate.
-
-    Returns:
-        These; and those over which means and quantiles are taken
-    """
-    others = [str(other) for other in variable.dims if other != dim]
-    sizes = {other: variable.sizes[other] for other in others}
-    if np.prod(list(sizes.values()), dtype=int) <= MAX_LINES:
-        return others, []
-    groups: list[str] = []
-    number = 1
-    for other in sorted(others, key=lambda other: sizes[other]):
-        if other not in _SEEDS and number * sizes[other] <= MAX_BANDS:
-            groups.append(other)
-            number *= sizes[other]
-    return (
-        [other for other in others if other in groups],
-        [other for other in others if other not in groups],
-    )
-
-
-def _labels(variable: xarray.DataArray, groups: Sequence[str]) -> list[str]:
-    """What the coordinates of each line are, in the order of their numbers."""
-    shape = [variable.sizes[group] for group in groups]
-    return [
-        ", ".join(
-            position(variable, group, index)
-            if len(groups) > 1
-            else format_coordinate(variable[group].values[index])
-            for group, index in zip(groups, indices, strict=True)
-        )
-        for indices in np.ndindex(*shape)
-    ]
-
-
-def _coordinates(
-    variable: xarray.DataArray, dim: str, numbers: Array
-) -> tuple[Array, dict[int, str]]:
-    """Coordinates of some points; if they are text, their numbers, and names."""
-    if dim not in variable.coords:
-        return numbers, {}
-    values = variable[dim].values
-    if not _is_text(variable, dim):
-        return values[numbers], {}
-    stride = -(-len(values) // _MAX_TICKS)
-    ticks = {number: str(values[number]) for number in range(0, len(values), stride)}
-    return numbers, ticks
 
 
 def _bars(variable: xarray.DataArray, dim: str) -> Bars:
     values, read_notes = read_mean(variable, dim)
-    _check_finite(variable, values)
+    check_finite(variable, values)
     others = [sized(variable, str(other)) for other in variable.dims if other != dim]
     notes = [f"mean of {' × '.join(others)}"] if others else []
     notes += [read_notes] if read_notes else []
@@ -231,7 +114,7 @@ def _image(variable: xarray.DataArray, grid: list[str], max_frames: int) -> Imag
         middle = variable.sizes[grid[2]] // 2
         notes.append(position(variable, grid[2], middle))
         variable, grid = variable.isel({grid[2]: middle}), grid[:2]
-    times = [str(dim) for dim in variable.dims if _is_time(str(dim))][:1]
+    times = [str(dim) for dim in variable.dims if is_time(str(dim))][:1]
     outer = [str(dim) for dim in variable.dims if dim not in (*grid, *times)]
     variable, chosen = _first_with_data(variable, outer, times)
     notes += [f"only {chosen}"] if chosen else []
@@ -299,8 +182,3 @@ def _limits(variable: xarray.DataArray, dim: str) -> tuple[float, float]:
     size = variable.sizes[dim]
     half = (last - first) / (size - 1) / 2 if size > 1 and first < last else 0.5
     return first - half, last + half
-
-
-def _check_finite(variable: xarray.DataArray, values: Array) -> None:
-    if not np.isfinite(values).any():
-        raise NotDrawableError(f"{variable.name} has no finite values.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import MissingPackageError
 from .colors import STATES, line_colors
-from .pictures import Bars, Image, Lines, Picture
+from .pictures import Bars, Image, Lines, Map, Picture
 from .reduce import Array
 
 try:
@@ -30,6 +30,7 @@ FRAMES_PER_SECOND = 10
 
 _DPI = 150
 _DPI_ANIMATED = 80
+_MAX_FIELDS_DRAWN = 2_500  # of a map in a pdf or svg; more of them are an image there
 _GREY = "#555555"
 _STYLE = {
     "font.family": "sans-serif",
@@ -63,6 +64,8 @@ def make_figure(picture: Picture, title: str, ax: Axes | None = None) -> Figure:
             title = f"{title}, {when}" if when else title
         elif isinstance(picture, Bars):
             _draw_bars(ax, picture)
+        elif isinstance(picture, Map):
+            _draw_map(ax, picture)
         else:
             _draw_lines(ax, picture)
         _draw_title(ax, title, picture.notes)
@@ -215,6 +218,38 @@ def _draw_image(ax: Axes, picture: Image) -> Any:
     ax.set_xlabel(picture.labels[0])
     ax.set_ylabel(picture.labels[1])
     return image
+
+
+def _draw_map(ax: Axes, picture: Map) -> None:
+    fields = ax.pcolormesh(
+        limits_of_fields(picture.x),
+        limits_of_fields(picture.y),
+        np.ma.masked_invalid(picture.values).T,
+        cmap="viridis",
+        rasterized=picture.values.size > _MAX_FIELDS_DRAWN,
+    )
+    # What is missing shows this, which is no colour of the map.
+    ax.patch.set(facecolor="white", edgecolor="#cccccc", hatch="////")
+    bar = ax.figure.colorbar(fields, ax=ax, label=picture.value_label)
+    bar.outline.set_visible(False)
+    for axis, ticks in zip((ax.xaxis, ax.yaxis), picture.ticks, strict=True):
+        if ticks:
+            axis.set_ticks(list(ticks), labels=list(ticks.values()))
+    ax.set_xlabel(picture.labels[0])
+    ax.set_ylabel(picture.labels[1])
+
+
+def limits_of_fields(coords: Array) -> Array:
+    """The limits of the fields of a map: in the middle between two coordinates.
+
+    Args:
+        coords: The coordinates, in their order
+    """
+    middles = (coords[1:] + coords[:-1]) / 2
+    if not len(middles):
+        return np.array([coords[0] - 0.5, coords[0] + 0.5])
+    first, last = 2 * coords[0] - middles[0], 2 * coords[-1] - middles[-1]
+    return np.array([first, *middles, last])
 
 
 def _value_range(picture: Image) -> tuple[float, float]:

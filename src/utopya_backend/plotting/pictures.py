@@ -87,4 +87,28 @@ class Bars:
     notes: tuple[str, ...]
 
 
-Picture = Lines | Image | Bars
+@dataclass(frozen=True)
+class Map:
+    """A field for each pair of coordinates, coloured by its value.
+
+    Attributes:
+        values: The values, an ``array[x, y]``; NaN where there is none
+        x: The coordinates along x, in their order; if they are text, numbers
+        y: Those along y
+        labels: What is along x and along y
+        ticks: The names of the coordinates along x and along y, if these are text, by
+            their numbers
+        value_label: What the values are
+        notes: What should be known about it
+    """
+
+    values: Array
+    x: Array
+    y: Array
+    labels: tuple[str, str]
+    ticks: tuple[dict[int, str], dict[int, str]]
+    value_label: str
+    notes: tuple[str, ...]
+
+
+Picture = Lines | Image | Bars | Map

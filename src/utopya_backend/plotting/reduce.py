@@ -46,12 +46,12 @@ def read_extremes(variable: xarray.DataArray, dim: str) -> tuple[Array, Array, s
     size = variable.sizes[dim]
     if size <= MAX_POINTS:
         _, values = next(_blocks(variable, dim, 1, size))
-        values, notes = _finite(values.reshape(size, -1))
+        values, notes = finite(values.reshape(size, -1))
         return np.arange(size), values, notes
     width = -(-size // (MAX_POINTS // 2))
     numbers, parts, all_notes = [], [], ""
     for start, block in _blocks(variable, dim, width):
-        values, notes = _finite(block.reshape(len(block), -1))
+        values, notes = finite(block.reshape(len(block), -1))
         firsts = np.arange(0, len(values), width)
         lasts = np.minimum(firsts + width, len(values)) - 1
         least = np.fmin.reduceat(values, firsts)
@@ -86,13 +86,13 @@ def read_spread(
     stride = -(-size // MAX_ROWS)
     shown = [f"one {name_of(variable, dim)} in {stride}"] if stride > 1 else []
     members = [other for other in variable.dims if other not in (dim, *groups)]
-    variable, thinned = _thin(variable, list(map(str, members)))
+    variable, thinned = thin(variable, list(map(str, members)), MAX_MEMBERS)
     shown += thinned
     variable = variable.transpose(dim, *groups, *members)
     num_lines = int(np.prod([variable.sizes[group] for group in groups], dtype=int))
     means, quantiles, infinite = [], [], ""
     for _, block in _blocks(variable, dim, stride, part=slice(None, None, stride)):
-        values, notes = _finite(block.reshape(len(block), num_lines, -1))
+        values, notes = finite(block.reshape(len(block), num_lines, -1))
         with warnings.catch_warnings():  # of values of which all are NaN
             warnings.simplefilter("ignore", RuntimeWarning)
             means.append(np.nanmean(values, axis=-1))
@@ -121,7 +121,7 @@ def read_mean(variable: xarray.DataArray, dim: str) -> tuple[Array, str]:
     """
     means, all_notes = [], ""
     for _, block in _blocks(variable, dim, 1):
-        values, notes = _finite(block.reshape(len(block), -1))
+        values, notes = finite(block.reshape(len(block), -1))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             means.append(np.nanmean(values, axis=1))
@@ -169,22 +169,38 @@ def _blocks(
         yield start, np.asarray(block.transpose(dim, *others).values)
 
 
-def _thin(
-    variable: xarray.DataArray, dims: Sequence[str]
+def thin(
+    variable: xarray.DataArray, dims: Sequence[str], most: int
 ) -> tuple[xarray.DataArray, list[str]]:
-    """Leaves out members, if there are very many of them."""
+    """Leaves out members, if there are very many of them.
+
+    Args:
+        variable: The variable
+        dims: The dimensions of the members
+        most: How many members there may be, about
+
+    Returns:
+        What is left, and what that is
+    """
     notes = []
     for dim in sorted(dims, key=lambda dim: -variable.sizes[dim]):
         number = np.prod([variable.sizes[other] for other in dims], dtype=int)
-        stride = min(-(-int(number) // MAX_MEMBERS), variable.sizes[dim])
+        stride = min(-(-int(number) // most), variable.sizes[dim])
         if stride > 1:
             variable = variable.isel({dim: slice(None, None, stride)})
             notes.append(f"one {name_of(variable, dim)} in {stride}")
     return variable, notes
 
 
-def _finite(values: Array) -> tuple[Array, str]:
-    """The values as floats, with NaN instead of infinite ones."""
+def finite(values: Array) -> tuple[Array, str]:
+    """The values as floats, with NaN instead of infinite ones.
+
+    Args:
+        values: The values
+
+    Returns:
+        These, and a remark if there are infinite ones
+    """
     values = values.astype(float)
     infinite = np.isinf(values)
     if not infinite.any():

@@ -36,6 +36,17 @@ def data_variables(tree: xarray.DataTree) -> dict[str, xarray.DataArray]:
     }
 
 
+def swept_dims(tree: xarray.DataTree) -> tuple[str, ...]:
+    """The dimensions in which universes differ; none if there is but one.
+
+    Args:
+        tree: What :py:func:`~utopya_backend.io.open_output` returns
+    """
+    if "missing_universes" not in tree.attrs or "status" not in tree.dataset:
+        return ()
+    return tuple(map(str, tree.dataset["status"].dims))
+
+
 def find_variables(tree: xarray.DataTree, name: str) -> dict[str, xarray.DataArray]:
     """Finds what a user has named.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from .colors import STATES, VIRIDIS, blend, line_colors, rgb
-from .pictures import Bars, Image, Lines, Picture
+from .pictures import Bars, Image, Lines, Map, Picture
 from .reduce import Array
 
 _MIN_WIDTH = 30
@@ -37,12 +37,16 @@ def draw_text(
         lines = _image(picture, width, height, color)
     elif isinstance(picture, Bars):
         lines = _bars(picture, width, color)
+    elif isinstance(picture, Map):
+        lines = _map(picture, width, height, color)
     else:
         lines = _lines(picture, width, height, color)
     if isinstance(picture, Lines):
         title = _with_label(title, picture.y_label)
     elif isinstance(picture, Bars):
         title = _with_label(title, picture.x_label)
+    elif isinstance(picture, Map):
+        title = _with_label(title, picture.value_label)
     head = textwrap.wrap(title, width) or [""]
     notes = textwrap.wrap("; ".join(picture.notes), width)
     return "\n".join([*head, *lines, *notes])
@@ -68,13 +72,8 @@ def _lines(picture: Lines, width: int, height: int, color: bool) -> Iterator[str
         label = {0: scale[0], height - 1: scale[1]}.get(number, "")
         yield f"{label:>{margin}s} │{row}"
     yield f"{'':{margin}s} └{'─' * canvas.width}"
-    first, last = (
-        picture.ticks.get(int(n), _number(n)) if picture.ticks else _number(n)
-        for n in (picture.x[0], picture.x[-1])
-    )
-    middle = canvas.width - len(first) - len(last)
-    label = picture.x_label[: max(middle - 2, 0)]
-    yield f"{'':{margin + 2}s}{first}{label:^{max(middle, 1)}s}{last}"[:width]
+    ends = _ends(picture.x, picture.ticks)
+    yield f"{'':{margin + 2}s}{_below(ends, picture.x_label, canvas.width)}"[:width]
     if is_many:
         if picture.legend:
             yield f"  {picture.legend}:"[:width]
@@ -82,6 +81,22 @@ def _lines(picture: Lines, width: int, height: int, color: bool) -> Iterator[str
         for curve, sign, shade in zip(picture.curves, signs, colors, strict=True):
             text = f"{curve.label}"[: width - 5]
             yield f"  {_paint(sign, shade) if color else sign} {text}"
+
+
+def _ends(coords: Array, ticks: dict[int, str]) -> tuple[str, str]:
+    """The first and the last coordinate of an axis as texts."""
+    first, last = (
+        ticks.get(int(n), _number(n)) if ticks else _number(n)
+        for n in (coords[0], coords[-1])
+    )
+    return first, last
+
+
+def _below(ends: tuple[str, str], label: str, width: int) -> str:
+    """What stands below an axis: where it begins and ends, and what it is."""
+    first, last = ends
+    middle = width - len(first) - len(last)
+    return f"{first}{label[: max(middle - 2, 0)]:^{max(middle, 1)}s}{last}"
 
 
 class _Canvas:
@@ -152,25 +167,68 @@ def _image(picture: Image, width: int, height: int, color: bool) -> Iterator[str
     columns = max(room // size * size if room > size else room, 1)
     rows = max(min(round(columns * ratio), 2 * height), 2)
     frame = _sample(frame, rows if color else max(rows // 2, 1), columns)
-    colors: Sequence[str]
-    if picture.states:
-        levels = np.searchsorted(picture.states, frame).astype(float)
-        colors, signs = STATES, _SIGNS
-    else:
-        finite = frame[np.isfinite(frame)]
-        low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-        levels = _unit(frame, low, high) * (len(VIRIDIS) - 1)
-        colors, signs = VIRIDIS, _SHADES
+    if not picture.states:
+        yield from _shaded(frame, color)
+        yield _scale(frame, picture.value_label)
+        return
+    levels = np.searchsorted(picture.states, frame).astype(float)
     levels[~np.isfinite(frame)] = np.nan
-    yield from _half_blocks(levels, colors) if color else _signs(levels, picture)
-    if picture.states:
-        shown = [
-            f"{_paint('██', colors[i]) if color else repr(signs[i])} {state}"
-            for i, state in enumerate(picture.states)
-        ]
-        yield f"{picture.value_label}: {'  '.join(shown)}"
+    if color:
+        yield from _half_blocks(levels, STATES)
     else:
-        yield f"{picture.value_label}: {low:.4g} (dark) to {high:.4g}"
+        for row in levels:
+            yield "".join(_SIGNS[int(n)] if np.isfinite(n) else "?" for n in row)
+    shown = [
+        f"{_paint('██', STATES[i]) if color else repr(_SIGNS[i])} {state}"
+        for i, state in enumerate(picture.states)
+    ]
+    yield f"{picture.value_label}: {'  '.join(shown)}"
+
+
+def _map(picture: Map, width: int, height: int, color: bool) -> Iterator[str]:
+    frame = picture.values.T[::-1]  # the rows of the picture
+    y_ends = _ends(picture.y, picture.ticks[1])
+    margin = max(map(len, y_ends))
+    room = max(width - margin - 2, 1)
+    columns = _multiple(frame.shape[1], room)
+    rows = _multiple(frame.shape[0], min(height, columns // 2 + 1))
+    sampled = _sample(frame, 2 * rows if color else rows, columns)
+    yield picture.labels[1][:width]
+    for number, row in enumerate(_shaded(sampled, color)):
+        label = {0: y_ends[1], rows - 1: y_ends[0]}.get(number, "")
+        yield f"{label:>{margin}s} │{row}"
+    yield f"{'':{margin}s} └{'─' * columns}"
+    below = _below(_ends(picture.x, picture.ticks[0]), picture.labels[0], columns)
+    yield f"{'':{margin + 2}s}{below}"[:width]
+    has_gaps = not color and not np.isfinite(frame).all()
+    gaps = ", ? no data" if has_gaps else ""
+    yield f"{_scale(frame, picture.value_label)}{gaps}"[:width]
+
+
+def _multiple(size: int, room: int) -> int:
+    """A multiple of a size, if there is room for that."""
+    return room // size * size if room >= size else room
+
+
+def _scale(frame: Array, label: str) -> str:
+    low, high = _limits(frame)
+    return f"{label}: {low:.4g} (dark) to {high:.4g}"
+
+
+def _limits(frame: Array) -> tuple[float, float]:
+    finite = frame[np.isfinite(frame)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+
+
+def _shaded(frame: Array, color: bool) -> Iterator[str]:
+    """Lines of characters for rows of values, in colours or shades."""
+    levels = _unit(frame, *_limits(frame))
+    levels[~np.isfinite(frame)] = np.nan
+    if color:
+        yield from _half_blocks(levels * (len(VIRIDIS) - 1), VIRIDIS)
+        return
+    for row in levels * (len(_SHADES) - 1):
+        yield "".join(_SHADES[round(n)] if np.isfinite(n) else "?" for n in row)
 
 
 def _sample(frame: Array, rows: int, columns: int) -> Array:
@@ -199,15 +257,6 @@ def _half_blocks(levels: Array, colors: Sequence[str]) -> Iterator[str]:
                 codes = [code.replace("48;", "38;", 1) for code in codes]
             row += f"\x1b[{';'.join(codes)}m{sign}\x1b[0m" if codes else sign
         yield row
-
-
-def _signs(levels: Array, picture: Image) -> Iterator[str]:
-    for row in levels:
-        if picture.states:
-            yield "".join(_SIGNS[int(n)] if np.isfinite(n) else "?" for n in row)
-        else:
-            share = row / (len(VIRIDIS) - 1) * (len(_SHADES) - 1)
-            yield "".join(_SHADES[round(n)] if np.isfinite(n) else "?" for n in share)
 
 
 def _with_label(title: str, label: str) -> str:
