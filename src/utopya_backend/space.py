@@ -63,6 +63,8 @@ class Space:
     Attributes:
         pspace: What ``paramspace`` makes of it
         coords: For each dimension the values that are swept
+        coupled: For each parameter that changes along with a dimension the name of
+            that, and the values
         num_universes: How many universes there are
     """
 
@@ -73,8 +75,7 @@ class Space:
             pspace: The parameter space
 
         Raises:
-            ValueError: If nothing is swept, or something stands where it cannot be
-                swept
+            ValueError: If nothing is swept
         """
         self.pspace = pspace
         # The states of each dimension, of which 0 is the default value
@@ -83,13 +84,18 @@ class Space:
             name: [_value(dim, state) for state in self._states[name]]
             for name, dim in pspace.dims.items()
         }
+        names = {id(dim): name for name, dim in pspace.dims.items()}
+        self.coupled: dict[str, tuple[str, list[Any]]] = {}
+        for name, dim in pspace.coupled_dims.items():
+            target = names[id(dim.target_pdim)]
+            values = [_value(dim, state) for state in self._states[target]]
+            self.coupled[name] = target, values
         self.num_universes = math.prod(map(len, self._states.values()))
         if not self._states:
             raise ConfigError(
                 "Nothing is swept: put e.g. `!sweep {default: 1, range: [1, 6]}` in "
                 "the place of a value, such as that of the seed."
             )
-        self._check_places()
 
     def __iter__(self) -> Iterator[int]:
         """The numbers of the universes, in ascending order."""
@@ -179,8 +185,12 @@ class Space:
             more = f", … {values[-1]}" if len(values) > 5 else ""
             yield f"{name} ({len(values)}): {shown}{more}"
 
-    def _check_places(self) -> None:
-        """Refuses sweeps that would get into the configuration of a universe."""
+    def check_places(self) -> None:
+        """Refuses sweeps that would get into the configuration of a universe.
+
+        Raises:
+            ValueError: If there is one within the values of another, for instance
+        """
         for number in self.samples():
             for path in _sweeps_in(self.cfg(number), ()):
                 raise ConfigError(

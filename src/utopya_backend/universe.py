@@ -114,6 +114,7 @@ def resolve_space(
     with reporting() as mistakes:
         cfg = assemble_cfg(model, cfg_files, mistakes, settings=settings, **updates)
     space = Space(parameter_space(cfg))
+    space.check_places()
     with reporting() as mistakes:
         for number in space.samples():
             check_cfg(model, space.cfg(number), mistakes, thorough=True)

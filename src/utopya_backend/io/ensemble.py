@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import NotAnOutputFileError, UserError
+from ..space import Space
 from ..tools import load_cfg_file
 from .lazy import Array, InMemory, Labelled
 from .opening import universe_number
@@ -26,7 +27,7 @@ class MissingUniversesWarning(UserWarning):
 
 
 @dataclass
-class Space:
+class Arrangement:
     """How the universes of a run are arranged.
 
     Attributes:
@@ -54,7 +55,7 @@ def read_run(directory: Path, files: Sequence[Path]) -> Node:
         parameters as further dimensions, in front; there is one for the numbers of the
         universes, ``universe``, and one for how they ended, ``status``.
     """
-    space = read_space(directory) or _numbered(files)
+    space = _read_arrangement(directory) or _numbered(files)
     universes = Group()
     states: dict[int, str] = {}
     problems, strangers = [], []
@@ -97,7 +98,7 @@ def read_run(directory: Path, files: Sequence[Path]) -> Node:
     return run
 
 
-def read_space(directory: Path) -> Space | None:
+def _read_arrangement(directory: Path) -> Arrangement | None:
     """Reads which parameters the universes of a run differ in.
 
     Args:
@@ -109,43 +110,25 @@ def read_space(directory: Path) -> Space | None:
     path = directory / "config" / "parameter_space.yml"
     if not path.exists():
         return None
-    space = load_cfg_file(str(path))
-    if not getattr(space, "num_dims", 0):
+    pspace = load_cfg_file(str(path))
+    if not getattr(pspace, "num_dims", 0):
         return None
-    from paramspace.paramdim import Masked
-
-    # State 0 of each dimension is the default value; see paramspace.ParamSpace.
-    states = {
-        name: [i for i, value in enumerate(values) if not isinstance(value, Masked)]
-        for name, values in space.coords.items()
-    }
-    coords = {name: [space.coords[name][i] for i in states[name]] for name in states}
-    positions = {}
-    for position in np.ndindex(*map(len, states.values())):
-        state = [
-            indices[i] for indices, i in zip(states.values(), position, strict=True)
-        ]
-        number = int(np.ravel_multi_index(state, space.states_shape))
-        positions[number] = position
-    names = {id(dim): name for name, dim in space.dims.items()}
-    coupled = {}
-    for name, dim in space.coupled_dims.items():
-        target = names[id(dim.target_pdim)]
-        # Their values begin with that of state 1.
-        values = [dim.values[i - 1] if i else dim.default for i in states[target]]
-        coupled[name] = target, values
-    return Space(coords, positions, coupled)
+    space = Space(pspace)
+    positions = np.ndindex(*map(len, space.coords.values()))
+    return Arrangement(
+        space.coords, dict(zip(space, positions, strict=True)), space.coupled
+    )
 
 
-def _numbered(files: Sequence[Path]) -> Space:
+def _numbered(files: Sequence[Path]) -> Arrangement:
     numbers = sorted(map(universe_number, files))
-    return Space(
+    return Arrangement(
         {"universe": list(numbers)}, {number: (i,) for i, number in enumerate(numbers)}
     )
 
 
 def _describe_universes(
-    run: Node, states: Mapping[int, str], space: Space, outer: Mapping[str, Array]
+    run: Node, states: Mapping[int, str], space: Arrangement, outer: Mapping[str, Array]
 ) -> None:
     shape = tuple(map(len, outer.values()))
     numbers = np.zeros(shape, int)
