@@ -260,7 +260,10 @@ def _made(
     if seed == "random":
         given["seed"] = secrets.randbits(32)
     root |= {key: value for key, value in given.items() if value is not None}
-    cfg = _configuration(info, cls, params or {}, root)
+    settings = settings_of(info, cls, params, root)
+    for key, value in settings[info.name].items():
+        _check_is_yaml(key, value)
+    cfg = resolve_cfg(info, settings=settings)
     cfg_file = make_universe(make_run_dir(out, info.name, note=note), cfg)
 
     with ExitStack() as stack:
@@ -304,12 +307,25 @@ def find(model: Model) -> tuple[ModelInfo, type[BaseModel]]:
     return ModelInfo(model.__name__, cls=model), model
 
 
-def _configuration(
+def settings_of(
     info: ModelInfo,
     cls: type[BaseModel],
-    params: Mapping[str, Any],
+    params: Mapping[str, Any] | None,
     root: Mapping[str, Any],
 ) -> dict[str, Any]:
+    """The settings of a configuration, for arguments of a function.
+
+    Args:
+        info: The model
+        cls: Its class
+        params: Its parameters
+        root: Entries of the root level
+
+    Raises:
+        TypeError: If a parameter is among these
+        KeyError: If there has to be a number of steps
+    """
+    params = {} if params is None else params
     taken = inspect.signature(cls.setup).parameters
     for key, value in root.items():
         if key in taken and key != "self" and key not in ("num_steps", "seed"):
@@ -322,8 +338,6 @@ def _configuration(
             f"Parameters are given as a dict, but these are {params!r}: write e.g. "
             f"simulate({info.name}, {{'size': 100}}, num_steps=100)."
         )
-    for key, value in params.items():
-        _check_is_yaml(key, value)
     if (
         issubclass(cls, StepwiseModel)
         and "num_steps" not in root
@@ -333,7 +347,7 @@ def _configuration(
             f"How many steps is {info.name} to make? Give e.g. num_steps=100."
             + suggest("num_steps", root, sentence=" Is '{}' meant to be that?")
         )
-    return resolve_cfg(info, settings={**root, info.name: dict(params)})
+    return {**root, info.name: dict(params)}
 
 
 def _check_is_yaml(key: str, value: Any) -> None:

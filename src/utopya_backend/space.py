@@ -45,16 +45,20 @@ def parameter_space(cfg: Mapping[str, Any]) -> ParamSpace:
     return space
 
 
-def default_of(cfg: dict[str, Any]) -> dict[str, Any]:
+def default_of(cfg: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """Replaces each sweep in a configuration by its default value.
 
     Args:
         cfg: The configuration
+
+    Returns:
+        The configuration without sweeps; and what was swept, with these values
     """
     if "paramspace" not in sys.modules:  # no file has one of its tags
-        return cfg
-    defaults: dict[str, Any] = parameter_space(cfg).default
-    return defaults
+        return cfg, ""
+    space = parameter_space(cfg)
+    defaults = {name: _value(dim, 0) for name, dim in space.dims.items()}
+    return space.default, ", ".join(f"{k}={v}" for k, v in defaults.items())
 
 
 class Space:

@@ -88,7 +88,13 @@ def resolve_cfg(
     """
     with reporting() as mistakes:
         cfg = assemble_cfg(model, cfg_files, mistakes, settings=settings, **updates)
-        return check_cfg(model, default_of(cfg), mistakes, thorough=thorough)
+        default, swept = default_of(cfg)
+        if swept:
+            _logger.warning(
+                "The default values of what is swept are taken: %s. All combinations "
+                "are run by: utopya-backend sweep", swept,
+            )  # fmt: skip
+        return check_cfg(model, default, mistakes, thorough=thorough)
 
 
 def resolve_space(

@@ -13,10 +13,10 @@ from ..space import Space
 from ..sweeps.api import (
     MAX_UNIVERSES,
     check_options,
+    describe_settings,
     find_model_of,
     make_rules,
     options_of,
-    settings_of,
 )
 from ..sweeps.directory import SweepDirectory
 from ..sweeps.local import num_cores
@@ -165,7 +165,7 @@ def _prepare(
         return None
     if not yes:
         _confirm_size(space)
-    settings_file = settings_of(model, how, frontend.get("stop_conditions"))
+    settings_file = describe_settings(model, how, frontend.get("stop_conditions"))
     directory = SweepDirectory.make(
         out, info.name, space, note=note, settings=settings_file
     )

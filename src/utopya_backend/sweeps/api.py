@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -14,9 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import ConfigError, ParameterError, UserError
 from ..finding import ModelInfo
-from ..interactive import Model, find, remove_directory
+from ..interactive import Model, find, remove_directory, settings_of
 from ..space import Space
 from ..universe import resolve_space
 from .directory import SweepDirectory
@@ -107,11 +110,12 @@ def sweep(
             )
             result.data["Walk/position"].std("seed")  # (step_size, time)
     """
-    info, _ = find(model)
+    info, cls = find(model)
+    seed = secrets.randbits(32) if seed == "random" else seed
     given = {"num_steps": num_steps, "seed": seed, **root}
-    settings = {key: value for key, value in given.items() if value is not None}
-    settings[info.name] = dict(params or {})
-    space = resolve_space(info, settings=settings)
+    root = {key: value for key, value in given.items() if value is not None}
+    settings = settings_of(info, cls, params, root)
+    space = resolve_space(info, settings=_plain(settings))
     check_size(space, max_universes)
     rules = make_rules(stop_conditions, time_limit, fail_fast=fail_fast)
     options = Options(workers, fresh, scheduler, cluster, rules)
@@ -120,7 +124,7 @@ def sweep(
     try:
         directory = SweepDirectory.make(
             where, info.name, space, note=note,
-            settings=settings_of(model, options, stop_conditions),
+            settings=describe_settings(model, options, stop_conditions),
         )  # fmt: skip
         result = _run(info, directory, options, progress=progress)
     except BaseException as error:
@@ -231,6 +235,15 @@ def _result_of(name: str, directory: SweepDirectory, summary: Summary) -> SweepR
     return SweepResult(name, directory.path, tally.total, counts, found)
 
 
+def _plain(value: Any) -> Any:
+    """Values as they are read from a file: lists for arrays and tuples."""
+    if isinstance(value, Mapping):
+        return {key: _plain(element) for key, element in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(element) for element in value]
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
 # .. What the command needs, too ..............................................
 
 
@@ -294,7 +307,9 @@ def make_rules(
     return Rules(parse_stop_conditions(stop_conditions), time_limit, fail_fast)
 
 
-def settings_of(model: Model, options: Options, stop_conditions: Any) -> dict[str, Any]:
+def describe_settings(
+    model: Model, options: Options, stop_conditions: Any
+) -> dict[str, Any]:
     """What has to be known of a sweep to continue it.
 
     Args:

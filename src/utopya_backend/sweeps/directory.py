@@ -15,10 +15,11 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import itertools
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,20 +86,25 @@ class SweepDirectory:
         Raises:
             OSError: If it cannot be made
         """
-        path = make_run_dir(out, name, note=note)
-        config = path / "config"
-        _dump_for_frontend(space.pspace, config / "parameter_space.yml")
-        meta_cfg = {**_META_CFG, "parameter_space": space.pspace}
-        meta_cfg["run_kwargs"] = {
+        run_kwargs = {
             "stop_conditions": settings.get("stop_conditions"),
             "timeout": settings.get("time_limit"),
         }
-        _dump_for_frontend(meta_cfg, config / "meta_cfg.yml")
-        _dump_for_frontend(space.info(), config / "parameter_space_info.yml")
-        _dump_for_frontend(settings, config / "sweep_cfg.yml")
-        text = space.pspace.get_info_str()
-        (path / "_sweep_info.txt").write_text(f"{text}\n", encoding="utf-8")
-        return cls(path, load_space(config / "parameter_space.yml"), settings)
+        meta_cfg = {**_META_CFG, "run_kwargs": run_kwargs}
+        # All that can go wrong does so before anything is made.
+        texts = {
+            "config/parameter_space.yml": _as_yaml(space.pspace),
+            "config/meta_cfg.yml": _as_yaml(
+                {**meta_cfg, "parameter_space": space.pspace}
+            ),
+            "config/parameter_space_info.yml": _as_yaml(space.info()),
+            "config/sweep_cfg.yml": _as_yaml(settings),
+            "_sweep_info.txt": f"{space.pspace.get_info_str()}\n",
+        }
+        path = make_run_dir(out, name, note=note)
+        for file, text in texts.items():
+            (path / file).write_text(text, encoding="utf-8")
+        return cls(path, load_space(path / "config/parameter_space.yml"), settings)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> SweepDirectory:
@@ -273,20 +279,17 @@ _META_CFG: dict[str, Any] = {
 """What the frontend wants to know to run universes once more, by ``run-existing``"""
 
 
-def _dump_for_frontend(content: Any, path: Path) -> None:
-    """Writes what may have sweeps in it."""
+def _as_yaml(content: Any) -> str:
+    """The text of something that may have sweeps in it."""
     from paramspace.yaml import yaml as frontend_yaml
 
-    if isinstance(content, Mapping) and "parameter_space" not in content:
-        with open(path, "x", encoding="utf-8") as file:
-            yaml.dump(content, file)
-        return
+    text = io.StringIO()
     try:
-        with open(path, "x", encoding="utf-8") as file:
-            frontend_yaml.dump(content, file)
+        frontend_yaml.dump(content, text)
     except yaml.YAMLError as error:
         raise ConfigError(
             f"The parameter space cannot be written as YAML ({error}): give numbers, "
             "strings, lists, dicts or arrays, and have setup() make of them what it "
             "needs."
         ) from None
+    return text.getvalue()

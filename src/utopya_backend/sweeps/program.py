@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import MissingPackageError
+from ..errors import MissingPackageError, ParameterError
 from ..finding import ModelInfo, load_class
 from ..importing import import_file
 
@@ -53,6 +53,11 @@ class Program:
         pickled = None
         if model.source is None and model.cls is not None:
             pickled = _pickle(model.cls)
+        if fresh and not model.args:
+            raise ParameterError(
+                f"The class {model.name} cannot be run by a new interpreter: give the "
+                "path of its file instead, or leave out fresh."
+            )
         fresh = fresh or (model.source is None and pickled is None)
         path = tuple(sys.path)
         return cls(model.name, model.args, model.source, pickled, path, fresh)

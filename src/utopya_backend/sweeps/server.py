@@ -28,7 +28,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, NoReturn
 
 from ..display import Nothing, showing_by
-from ..errors import UserError
+from ..errors import ModelImportError, UserError
 from ..io.provenance import source_commit, source_directory
 from ..model import StepwiseModel
 from .child import exit_code_or_error, make_universe, run_fresh, run_warm
@@ -233,8 +233,10 @@ def main() -> None:
         server.load(control.recv())
     except EOFError:
         return
-    except UserError as error:
-        control.send(error)
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}"
+        is_users = isinstance(error, UserError)
+        control.send(error if is_users else ModelImportError(what))
         return
     control.send(None)
     server.serve()
