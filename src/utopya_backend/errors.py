@@ -169,7 +169,12 @@ class Mistakes:
             found = [error] if isinstance(error, UserError) else []
         # The same value may be wrong in two respects: one is enough.
         subjects = {_subject(one) for one in self._found} - {""}
-        self._found += [one for one in found if _subject(one) not in subjects]
+        texts = set(map(str, self._found))
+        self._found += [
+            one
+            for one in found
+            if _subject(one) not in subjects and str(one) not in texts
+        ]
         return isinstance(error, UserError)
 
     def __bool__(self) -> bool:

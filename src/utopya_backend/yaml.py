@@ -123,7 +123,7 @@ def dump(obj: Any, stream: TextIO) -> None:
     Args:
         obj: Dicts, lists, tuples, sets, strings, numbers (numpy's included),
             numpy arrays (as lists), booleans, None, dates, bytes, ranges,
-            slices.
+            slices, and what knows how it is written, as the sweeps of ``paramspace``
         stream: The file to write to
 
     Raises:
@@ -293,6 +293,11 @@ class _Representer(SafeRepresenter):
     def represent_numpy(self, data: np.generic | np.ndarray[Any, Any]) -> Any:
         return self.represent_data(data.tolist())
 
+    def represent_tagged(self, data: Any) -> Any:
+        """Something with a tag of its own, such as a sweep."""
+        to_yaml = getattr(type(data), "to_yaml", None)
+        return to_yaml(self, data) if to_yaml else self.represent_undefined(data)
+
     def represent_mapping_like(self, data: Mapping[Any, Any]) -> Node:
         return self.represent_dict(dict(data))
 
@@ -307,3 +312,4 @@ _Representer.add_representer(slice, _Representer.represent_slice)
 _Representer.add_multi_representer(np.generic, _Representer.represent_numpy)
 _Representer.add_multi_representer(np.ndarray, _Representer.represent_numpy)
 _Representer.add_multi_representer(dict, _Representer.represent_mapping_like)
+_Representer.add_multi_representer(object, _Representer.represent_tagged)

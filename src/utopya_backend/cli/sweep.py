@@ -246,7 +246,9 @@ def _swept_seed(seed: int | None, num_seeds: int | None) -> Any:
     from paramspace import ParamDim
 
     first = 42 if seed is None else seed
-    return ParamDim(default=first, range=[first, first + num_seeds])
+    # They are unique; to look whether that is so takes the time of their square.
+    values = [first, first + num_seeds]
+    return ParamDim(default=first, range=values, assert_unique=False)
 
 
 # .. What is shown ............................................................

@@ -280,12 +280,9 @@ _META_CFG: dict[str, Any] = {
 
 
 def _as_yaml(content: Any) -> str:
-    """The text of something that may have sweeps in it."""
-    from paramspace.yaml import yaml as frontend_yaml
-
     text = io.StringIO()
     try:
-        frontend_yaml.dump(content, text)
+        yaml.dump(content, text)
     except yaml.YAMLError as error:
         raise ConfigError(
             f"The parameter space cannot be written as YAML ({error}): give numbers, "
