@@ -11,6 +11,7 @@ does the work. Three things differ:
   the value, or the default value, of the parameter.
 """
 
+import contextlib
 import importlib
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,7 @@ import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import ConstructorError, SafeConstructor
 from ruamel.yaml.error import YAMLError as YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.representer import SafeRepresenter
 
 from .errors import suggest
@@ -202,6 +203,34 @@ class _Constructor(SafeConstructor):
             None, None, "expected !param {default: …}", node.start_mark
         )
 
+    def construct_sweep(self, node: Node) -> Any:
+        """Something that is swept, by ``paramspace``, which may be slow at it."""
+        construct = SafeConstructor.yaml_constructors.get(str(node.tag))
+        if construct is None:
+            raise _UnknownTagError(str(node.tag))
+        if isinstance(node, MappingNode):
+            entries = {key.value: value for key, value in node.value}
+            number = self._number_of_values(entries, node)
+            if number > _MANY_VALUES and not {"values", "assert_unique"} & {*entries}:
+                # It would compare each with each other; they differ in any case.
+                node.value += [
+                    (_scalar("str", "assert_unique"), _scalar("bool", "false"))
+                ]
+        return construct(self, node)
+
+    def _number_of_values(self, entries: Mapping[str, Node], node: Node) -> int:
+        """How many values a sweep has that are computed, not listed."""
+        number = 0
+        for key in ("range", "linspace", "logspace"):
+            if isinstance(entries.get(key), SequenceNode):
+                args = self.construct_sequence(entries[key], deep=True)
+                with contextlib.suppress(TypeError, ValueError, IndexError):
+                    number = len(range(*args)) if key == "range" else int(args[2])
+        if number > _TOO_MANY_VALUES:
+            problem = f"these are {number:,} values; at most {_TOO_MANY_VALUES:,}"
+            raise ConstructorError(None, None, problem, node.start_mark)
+        return number
+
     def construct_stop_condition(self, node: Node) -> Any:
         """The entries of a ``!stop-condition``, which may stand there without a tag."""
         return self.construct_mapping(node, deep=True)
@@ -216,6 +245,14 @@ class _Constructor(SafeConstructor):
             raise ConstructorError(None, None, problem, node.start_mark) from None
 
 
+_MANY_VALUES = 1000
+_TOO_MANY_VALUES = 10_000_000  # along one dimension, which has them all in memory
+
+
+def _scalar(kind: str, value: str) -> ScalarNode:
+    return ScalarNode(f"tag:yaml.org,2002:{kind}", value)
+
+
 # The names that `utopya.parameter.Parameter` defines
 _PARAMETER_SHORTHANDS = (
     "positive", "positive-or-zero", "negative", "negative-or-zero", "probability",
@@ -228,6 +265,7 @@ _Constructor.own_constructors = {
     "!slice": _Constructor.construct_slice,
     "!param": _Constructor.construct_default,
     "!stop-condition": _Constructor.construct_stop_condition,
+    **dict.fromkeys(("!sweep", "!pdim"), _Constructor.construct_sweep),
     **{f"!is-{name}": _Constructor.construct_value for name in _PARAMETER_SHORTHANDS},
     None: _Constructor.construct_unknown,
 }
