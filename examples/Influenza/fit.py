@@ -10,8 +10,8 @@ three ranges, from the narrowest question to the widest:
 
 - of the rates with hardly more error: how sharp the minimum is;
 - of the estimates by single seeds: how much the number of members matters;
-- of the estimates that outbreaks of the model itself give, if each is taken for what was
-  observed: how much one outbreak can tell, even if the model is right.
+- of the estimates from outbreaks of the model itself, each taken for what was observed:
+  how much a single outbreak can tell, if the model is right.
 
 Usage: python fit.py RUN
 """
@@ -71,9 +71,9 @@ def relative_error(infected: xr.DataArray, observed: xr.DataArray) -> xr.DataArr
         The norm of the difference, relative to the norm of the observations, over the
         days that both have: as of the model's ``relative_error``
     """
-    infected, observed = xr.align(infected, observed, exclude=GRID)
+    infected, observed = xr.align(infected, observed)
     squares = ((infected - observed) ** 2).sum("time", skipna=False)
-    return np.sqrt(squares / (observed**2).sum("time"))
+    return (squares / (observed**2).sum("time")) ** 0.5
 
 
 def least(error: xr.DataArray) -> xr.Dataset:
@@ -117,30 +117,31 @@ def _estimates(error: xr.DataArray) -> xr.Dataset:
 def draw(
     error: xr.DataArray, best: xr.Dataset, outbreaks: xr.Dataset, path: Path
 ) -> None:
-    """Draws the heat map of the error.
+    """Draws the heat map of the error, with contours at multiples of the least.
 
     Args:
         error: array[recovery_rate, transmission_rate]
         best: The rates with the least error
-        outbreaks: Those that single outbreaks of the model have with each other
+        outbreaks: Those that are estimated from outbreaks of the model
         path: The picture
     """
+    x, y = GRID
     figure, ax = plt.subplots(figsize=(7, 5), layout="constrained")
     image = error.plot.pcolormesh(
-        ax=ax, x=GRID[0], y=GRID[1], cmap="viridis_r", vmax=1, add_colorbar=False
+        ax=ax, x=x, y=y, cmap="viridis_r", vmax=1, add_colorbar=False
     )
     figure.colorbar(image, label="Relative error of the mean outbreak", extend="max")
-    if min(error.shape) > 1:
-        levels = float(best["error"]) * np.array([HARDLY_MORE, 2, 3])
-        error.plot.contour(ax=ax, x=GRID[0], y=GRID[1], levels=levels, colors="black")
+    levels = float(best["error"]) * np.array([HARDLY_MORE, 2, 3])
+    contours = error.plot.contour(ax=ax, x=x, y=y, levels=levels, colors="black")
+    ax.clabel(contours, fmt="%.2f", fontsize=8)
     ax.scatter(
-        *(outbreaks[name] for name in GRID), s=6, color="white", alpha=0.2, linewidth=0
+        outbreaks[x], outbreaks[y], 8, "white", alpha=0.3, label="Model's outbreaks"
     )
-    ax.plot(*(best[name] for name in GRID), "*", color="#d55e00", label="Least error")
-    for (name, rates), marker in zip(PUBLISHED.items(), "osD^", strict=False):
-        ax.plot(*rates, marker, color="#d55e00", markerfacecolor="none", label=name)
+    for (name, rates), marker in zip(PUBLISHED.items(), "os", strict=True):
+        ax.plot(*rates, marker, color="black", markerfacecolor="none", label=name)
+    ax.plot(best[x], best[y], "*", color="#d55e00", markersize=12, label="Least error")
     ax.set(xlabel="Transmission rate [1/day]", ylabel="Recovery rate [1/day]")
-    ax.legend(loc="upper left")
+    ax.legend(loc="upper left", facecolor="0.7")
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=150)
     plt.close(figure)
@@ -158,11 +159,15 @@ def describe(name: str, estimates: xr.Dataset, coverage: float = 1) -> str:
         The rates, or their ranges
     """
     tails = [(1 - coverage) / 2, (1 + coverage) / 2]
-    cells = [name.ljust(36)]
+    cells = []
     for column in COLUMNS:
-        low, high = estimates[column].quantile(tails)
-        cells.append(f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}")
-    return "".join(cell.ljust(16) for cell in cells).rstrip()
+        low, high = estimates[column].quantile(tails).values
+        cells.append(f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}")
+    return _line(name, cells)
+
+
+def _line(name: str, cells: list[str]) -> str:
+    return (name.ljust(32) + "".join(cell.ljust(19) for cell in cells)).rstrip()
 
 
 def main(run: str) -> None:
@@ -181,11 +186,11 @@ def main(run: str) -> None:
     there = infected.sel({name: best[name] for name in GRID}, drop=True)
     outbreaks = least(relative_error(mean, there))
 
-    print(" " * 36 + "".join(name.ljust(16) for name in COLUMNS))
+    print(_line("", COLUMNS))
     print(describe(f"Least error, {float(best['error']):.3f}", best))
-    print(describe(f"Error of up to {HARDLY_MORE} times that", near_least(error)))
-    print(describe(f"Least error with one of {seeds.sizes['seed']} seeds", seeds))
-    print(describe("Of 90 % of the model's outbreaks", outbreaks, 0.9))
+    print(describe(f"Up to {HARDLY_MORE} times that error", near_least(error)))
+    print(describe(f"Each of {seeds.sizes['seed']} seeds", seeds))
+    print(describe("90 % of the model's outbreaks", outbreaks, 0.9))
     picture = find_outputs(run)[0].parents[2] / "eval/fit.png"
     draw(error, best, outbreaks, picture)
     print(f"Heat map: {picture}")
