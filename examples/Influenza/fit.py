@@ -189,7 +189,7 @@ def main(run: str) -> None:
     print(_line("", COLUMNS))
     print(describe(f"Least error, {float(best['error']):.3f}", best))
     print(describe(f"Up to {HARDLY_MORE} times that error", near_least(error)))
-    print(describe(f"Each of {seeds.sizes['seed']} seeds", seeds))
+    print(describe(f"Each of the seeds, {seeds.sizes['seed']}", seeds))
     print(describe("90 % of the model's outbreaks", outbreaks, 0.9))
     picture = find_outputs(run)[0].parents[2] / "eval/fit.png"
     draw(error, best, outbreaks, picture)

@@ -139,7 +139,7 @@ def test_program(run):
     program = [sys.executable, DIRECTORY / "fit.py", run]
     done = subprocess.run(program, capture_output=True, text=True, check=True)
     assert "Least error, 0." in done.stdout
-    assert "Each of 2 seeds" in done.stdout
+    assert "Each of the seeds, 2" in done.stdout
     picture = run / "eval/fit.png"
     assert done.stdout.endswith(f"Heat map: {picture}\n")
     assert picture.read_bytes().startswith(b"\x89PNG")
