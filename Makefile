@@ -71,7 +71,7 @@ soak: $(VENV)/.installed  ## Write ten million rows, watch the memory (1 min)
 bench: $(VENV)/.installed-analysis $(FRONTEND)/.installed  ## Measure it beside the published package (6 min)
 	$(BIN)/python benchmarks/bench.py $(FRONTEND)/bin/python
 
-fit: $(VENV)/.installed-analysis $(VENV)/.installed-sweep  ## Fit the model `Influenza` to the outbreak of 1978 (DURATION min)
+fit: $(VENV)/.installed-analysis $(VENV)/.installed-sweep  ## Fit the model `Influenza` to the outbreak of 1978 (5 min)
 	$(BIN)/utopya-backend sweep examples/Influenza examples/Influenza/fit.yml --out out/fit
 	$(BIN)/python examples/Influenza/fit.py out/fit/Influenza
 
