@@ -10,8 +10,8 @@ FRONTEND := .venv-frontend
 FRONTEND_HOME := $(CURDIR)/out/frontend
 UTOPYA = env -u PYTHONPATH HOME="$(FRONTEND_HOME)" $(FRONTEND)/bin/utopya
 
-.PHONY: help demo frontend test coverage lint docs pictures kill kill-published replay full-disk readers same universe many-universes soak \
-	bench pictures clean
+.PHONY: help demo frontend test coverage lint docs pictures kill kill-published \
+	replay full-disk readers same universe sweep-speed many-universes soak bench fit clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -68,13 +68,20 @@ universe: $(VENV)/.installed $(FRONTEND)/.installed  ## Time universes under the
 many-universes: $(VENV)/.installed-analysis  ## Open a run of 10,000 universes as labelled data (1 min)
 	$(BIN)/python campaigns/many_universes.py 10000
 
+sweep-speed: $(VENV)/.installed-sweep $(FRONTEND)/.installed  ## Time sweeps, beside those of the frontend (8 min)
+	$(BIN)/python campaigns/sweep_speed.py $(FRONTEND)/bin/python
+
 soak: $(VENV)/.installed  ## Write ten million rows, watch the memory (1 min)
 	$(BIN)/python campaigns/soak.py
 
 bench: $(VENV)/.installed-analysis $(FRONTEND)/.installed  ## Measure it beside the published package (6 min)
 	$(BIN)/python benchmarks/bench.py $(FRONTEND)/bin/python
 
-pictures: $(VENV)/.installed-test  ## Make the pictures of the manual, from runs of the examples and the tutorial
+fit: $(VENV)/.installed-analysis $(VENV)/.installed-sweep  ## Fit the model `Influenza` to the outbreak of 1978 (5 min)
+	$(BIN)/utopya-backend sweep examples/Influenza examples/Influenza/fit.yml --out out/fit
+	$(BIN)/python examples/Influenza/fit.py out/fit/Influenza
+
+pictures: $(VENV)/.installed-test fit  ## Make the pictures of the manual, from runs of the examples and the tutorial
 	rm -rf out/pictures docs/pictures
 	mkdir -p out/pictures docs/pictures
 	$(BIN)/utopya-backend run examples/Influenza --seed 1 --out out/pictures
@@ -86,6 +93,7 @@ pictures: $(VENV)/.installed-test  ## Make the pictures of the manual, from runs
 	$(BIN)/utopya-backend plot out/pictures/ForestFire/* state --animate --output docs/pictures/forest.gif
 	$(BIN)/pytest --quiet docs/tutorial.md --basetemp=out/pictures/tutorial
 	cp out/pictures/tutorial/docs0/*.png out/pictures/tutorial/docs0/*.gif docs/pictures/
+	cp "$$(ls -d out/fit/Influenza/* | tail -1)/eval/fit.png" docs/pictures/influenza-fit.png
 	cd docs && $(abspath $(BIN))/jupyter execute --inplace notebook.ipynb
 
 clean:  ## Remove what the other commands have made, but not out/
@@ -103,7 +111,7 @@ $(FRONTEND)/.installed: Makefile
 	$(FRONTEND)/bin/pip install --quiet "utopya==1.3.11"
 	touch $@
 
-# … with one of the extras `test`, `lint`, `docs`, `analysis`, `examples`
+# … with one of the extras `test`, `lint`, `docs`, `analysis`, `examples`, `sweep`
 $(VENV)/.installed-%: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable ".[$*]"
 	touch $@

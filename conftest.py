@@ -5,6 +5,7 @@
 - Other Python code is executed.
 - Commands in a console, ``$ command``, are run in that directory, after the files
   above them were written. Those of `make` and `pip` are not run.
+- There is a copy of the directory `examples` of the repository.
 - What stands below a command is part of what it prints, but for numbers, spaces and
   absolute paths. If it says so, ``Error: …`` or ``failed``, the command has to fail,
   otherwise to succeed.
@@ -12,6 +13,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -102,6 +104,8 @@ def in_tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     before, modules = Path.cwd(), set(sys.modules)
     directory = tmp_path_factory.mktemp("docs")
     os.chdir(directory)
+    examples = Path(__file__).parent / "examples"
+    shutil.copytree(examples, "examples", ignore=shutil.ignore_patterns("__pycache__"))
     sys.path.insert(0, str(directory))  # as for somebody who runs Python there
     yield
     sys.path.remove(str(directory))

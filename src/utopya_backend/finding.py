@@ -283,14 +283,16 @@ def _is_model(cls: Any) -> bool:
 
 def _classes_in(module: ModuleType) -> Iterator[type[BaseModel]]:
     """The models in a module, and in the packages beside it that it has imported."""
-    directory = os.path.dirname(str(getattr(module, "__file__", "")))
+    directory = os.path.realpath(os.path.dirname(str(getattr(module, "__file__", ""))))
     namespaces = [
         module,
         *(
             value
             for value in vars(module).values()
             if isinstance(value, ModuleType)
-            and str(getattr(value, "__file__", "")).startswith(directory + os.sep)
+            and os.path.realpath(str(getattr(value, "__file__", ""))).startswith(
+                directory + os.sep
+            )
         ),
     ]
     classes = (value for space in namespaces for value in vars(space).values())

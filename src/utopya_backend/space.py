@@ -8,6 +8,7 @@ dimension is swept only in part.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import sys
@@ -127,7 +128,8 @@ class Space:
         """
         states = map(int, np.unravel_index(number, self.pspace.states_shape))
         self.pspace.state_vector = tuple(states)
-        cfg: dict[str, Any] = self.pspace.current_point
+        # Its own `current_point` copies all values of all dimensions.
+        cfg: dict[str, Any] = _current(self.pspace._dict)
         return cfg
 
     def position(self, number: int) -> dict[str, Any]:
@@ -254,6 +256,17 @@ def _spread(states: list[int]) -> list[int]:
 def _value(dim: Any, state: int) -> Any:
     value = dim.default if state == 0 else dim.values[state - 1]
     return getattr(value, "value", value)  # of one that is masked
+
+
+def _current(value: Any) -> Any:
+    """A copy with what is swept replaced by its current value."""
+    if is_sweep(value):
+        return copy.deepcopy(value.current_value)
+    if isinstance(value, Mapping):
+        return {key: _current(element) for key, element in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_current(element) for element in value]
+    return copy.copy(value)
 
 
 def _sweeps_in(
