@@ -86,7 +86,7 @@ def describe(tally: Tally, rate: Rate) -> str:
     parts.append(rate.describe(tally))
     if tally.running:
         mean = sum(tally.running.values()) / len(tally.running)
-        parts.append(f"{len(tally.running)} running, at {mean:.0%}")
+        parts.append(f"{len(tally.running)} running (at {mean:.0%})")
     return ", ".join(filter(None, parts))
 
 
