@@ -168,6 +168,20 @@ def test_class_beside_the_program(source, monkeypatch):
     assert load_class("run_model.py") is load_class(".")
 
 
+def test_class_by_way_of_a_link(source, tmp_path):
+    source(WALK, "Walk/implementation/__init__.py")
+    source(INFO.replace("M", "Walk"), "Walk/Walk_info.yml")
+    source(
+        "import os\n"
+        "from utopya_backend import import_package_from_dir\n"
+        "here = os.path.dirname(os.path.abspath(__file__))\n"
+        "package = import_package_from_dir(os.path.join(here, 'implementation'))\n",
+        "Walk/run_model.py",
+    )
+    (tmp_path / "link").symlink_to(tmp_path / "Walk")
+    assert load_class("link").__name__ == "Walk"
+
+
 def test_packages_of_the_same_name_at_run_time(source, tmp_path):
     """Each model finds its own modules, also if it imports them later on."""
     for name in ("A", "B"):
