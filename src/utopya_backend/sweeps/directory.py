@@ -17,12 +17,14 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from .. import yaml
 from ..errors import ConfigError, FileInUseError, MissingFileError, UserError
@@ -58,7 +60,7 @@ class SweepDirectory:
         self.path = path
         self.space = space
         self.settings = settings
-        self._record: TextIO | None = None
+        self._record: FileIO | None = None
 
     @classmethod
     def make(
@@ -86,19 +88,12 @@ class SweepDirectory:
             OSError: If it cannot be made
         """
         path = make_run_dir(out, name, note=note)
-        config = path / "config"
-        _dump_for_frontend(space.pspace, config / "parameter_space.yml")
-        meta_cfg = {**_META_CFG, "parameter_space": space.pspace}
-        meta_cfg["run_kwargs"] = {
-            "stop_conditions": settings.get("stop_conditions"),
-            "timeout": settings.get("time_limit"),
-        }
-        _dump_for_frontend(meta_cfg, config / "meta_cfg.yml")
-        _dump_for_frontend(space.info(), config / "parameter_space_info.yml")
-        _dump_for_frontend(settings, config / "sweep_cfg.yml")
-        text = space.pspace.get_info_str()
-        (path / "_sweep_info.txt").write_text(f"{text}\n", encoding="utf-8")
-        return cls(path, load_space(config / "parameter_space.yml"), settings)
+        try:
+            _write_config(path, space, settings)
+        except BaseException:
+            shutil.rmtree(path)
+            raise
+        return cls(path, load_space(path / "config" / "parameter_space.yml"), settings)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> SweepDirectory:
@@ -143,7 +138,9 @@ class SweepDirectory:
             BlockingIOError: If somebody else does
             OSError: If the record cannot be written
         """
-        with open(self.path / "_universes.tsv", "a", encoding="utf-8") as record:
+        path = self.path / "_universes.tsv"
+        # Without a buffer, a line that cannot be written is not tried once more.
+        with open(path, "a+b", buffering=0) as record:
             try:
                 fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -153,13 +150,27 @@ class SweepDirectory:
                 ) from None
             except OSError:
                 pass  # a file system without locks
-            if record.tell() == 0:
-                print(*_COLUMNS, sep="\t", file=record, flush=True)
             self._record = record
+            if record.tell() == 0:
+                self._write_row(*_COLUMNS)
+            else:
+                self._end_last_row()
             try:
                 yield record.fileno()
             finally:
                 self._record = None
+
+    def begin(self, numbers: Iterable[int]) -> None:
+        """Notes that universes are run, of which the record says that they were.
+
+        Args:
+            numbers: Their numbers
+        """
+        noted = self._noted()
+        for number in numbers:
+            outcome = noted.get(self.space.name(number), Outcome.FAILED)
+            if outcome.is_complete:  # somebody has deleted its directory
+                self.note(Ended(number, 0, 0.0, 0.0, ""), Outcome.INTERRUPTED)
 
     def note(self, ended: Ended, outcome: Outcome) -> None:
         """Notes in the record what has become of a universe, if there is space.
@@ -168,14 +179,25 @@ class SweepDirectory:
             ended: The universe
             outcome: What has become of it
         """
-        assert self._record is not None  # it is in use
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = (
-            self.space.name(ended.number), outcome.value, ended.exit_code,
-            f"{ended.seconds:.3f}", f"{ended.cpu_seconds:.3f}", ended.host, now,
+        host = " ".join(ended.host.split())  # which may be an error message
+        self._write_row(
+            self.space.name(ended.number), outcome.value, str(ended.exit_code),
+            f"{ended.seconds:.3f}", f"{ended.cpu_seconds:.3f}", host, now,
         )  # fmt: skip
+
+    def _write_row(self, *cells: str) -> None:
+        assert self._record is not None  # it is in use
         with suppress(OSError):
-            print(*line, sep="\t", file=self._record, flush=True)
+            self._record.write("\t".join(cells).encode() + b"\n")
+
+    def _end_last_row(self) -> None:
+        """Ends a row that could not be written as a whole."""
+        assert self._record is not None
+        with suppress(OSError):
+            self._record.seek(-1, os.SEEK_END)
+            if self._record.read(1) != b"\n":
+                self._record.write(b"\n")
 
     def completed(self) -> set[int]:
         """The numbers of the universes that need not be run any more."""
@@ -190,12 +212,27 @@ class SweepDirectory:
         """The last outcome of each universe that the record has."""
         outcomes = {}
         with suppress(FileNotFoundError):
-            lines = (self.path / "_universes.tsv").read_text(encoding="utf-8")
+            lines = (self.path / "_universes.tsv").read_text("utf-8", "replace")
             for line in lines.splitlines()[1:]:
                 name, outcome, *_ = [*line.split("\t"), ""]
                 with suppress(ValueError):  # of a line that was not completed
                     outcomes[name] = Outcome(outcome)
         return outcomes
+
+
+def _write_config(path: Path, space: Space, settings: Mapping[str, Any]) -> None:
+    config = path / "config"
+    _dump_for_frontend(space.pspace, config / "parameter_space.yml")
+    meta_cfg = {**_META_CFG, "parameter_space": space.pspace}
+    meta_cfg["run_kwargs"] = {
+        "stop_conditions": settings.get("stop_conditions"),
+        "timeout": settings.get("time_limit"),
+    }
+    _dump_for_frontend(meta_cfg, config / "meta_cfg.yml")
+    _dump_for_frontend(space.info(), config / "parameter_space_info.yml")
+    _dump_for_frontend(settings, config / "sweep_cfg.yml")
+    text = space.pspace.get_info_str()
+    (path / "_sweep_info.txt").write_text(f"{text}\n", encoding="utf-8")
 
 
 def set_aside(directory: str | os.PathLike[str]) -> None:
@@ -207,11 +244,11 @@ def set_aside(directory: str | os.PathLike[str]) -> None:
         directory: The directory of the universe
     """
     directory = Path(directory)
-    if directory.exists():
+    if os.path.lexists(directory):
         earlier = directory.parents[1] / "earlier"
         earlier.mkdir(exist_ok=True)
         names = (f"{directory.name}_{count}" for count in itertools.count(1))
-        free = next(name for name in names if not (earlier / name).exists())
+        free = next(name for name in names if not os.path.lexists(earlier / name))
         directory.rename(earlier / free)
 
 
@@ -290,3 +327,5 @@ def _dump_for_frontend(content: Any, path: Path) -> None:
             "strings, lists, dicts or arrays, and have setup() make of them what it "
             "needs."
         ) from None
+    finally:  # or, after an error, it would go on to write to that file
+        frontend_yaml._context_manager = None
