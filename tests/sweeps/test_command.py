@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import h5py
@@ -14,7 +13,7 @@ from click.testing import CliRunner
 from utopya_backend import load_cfg_file
 from utopya_backend.cli import main
 
-from .conftest import outcomes, record, run_dir
+from .conftest import outcomes, record, run_dir, wait_until
 
 GRID = """
 num_steps: 3
@@ -115,13 +114,6 @@ def start(*args):
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-
-
-def wait_until(is_so, seconds=60):
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def began():

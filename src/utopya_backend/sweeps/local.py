@@ -129,7 +129,8 @@ class LocalEngine:
         descriptors = (theirs.fileno(), sink.fileno())
         args = (*descriptors, self._grace)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "utopya_backend.sweeps.server", *map(str, args)],
+            # Not with the modules that happen to be in the current directory
+            [sys.executable, "-P", "-m", f"{__package__}.server", *map(str, args)],
             pass_fds=(*descriptors, *self._held),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # that of an import
