@@ -165,7 +165,11 @@ class Mistakes:
             found = [error] if isinstance(error, UserError) else []
         # The same value may be wrong in two respects: one is enough.
         subjects = {_subject(one) for one in self._found} - {""}
-        self._found += [one for one in found if _subject(one) not in subjects]
+        told = {str(one) for one in self._found}  # e.g. for another universe
+        self._found += [
+            one for one in found
+            if _subject(one) not in subjects and str(one) not in told
+        ]  # fmt: skip
         return isinstance(error, UserError)
 
     def __bool__(self) -> bool:

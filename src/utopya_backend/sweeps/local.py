@@ -149,6 +149,10 @@ class LocalEngine:
                 f"The process that imports {self._program.name} has ended with exit "
                 f"code {self._process.returncode}: does the import end the program?"
             ) from None
+        except BaseException:  # a Ctrl-C: it may be busy with the import for long
+            self._process.kill()
+            self.close()
+            raise
         if isinstance(answer, UserError):
             self.close()
             raise answer
