@@ -22,6 +22,7 @@ BUILTINS = {
     errors.OutputDirectoryError: OSError,
     errors.OutputNotADirectoryError: NotADirectoryError,
     errors.ExecutableError: OSError,
+    errors.ClusterError: RuntimeError,
     errors.UnknownVariableError: LookupError,
     errors.NotDrawableError: ValueError,
 }

@@ -18,7 +18,7 @@ import numpy as np
 from distributed import get_worker
 
 from .. import __version__
-from ..errors import UserError
+from ..errors import ExecutableError, UserError
 from ..io.glance import has_writer
 from .directory import set_aside
 from .local import LocalEngine
@@ -56,6 +56,8 @@ class _Hub:
         """Runs a universe, and waits until it has ended."""
         ended = self._ended[job.number] = queue.SimpleQueue()
         try:
+            if self._is_closed.is_set():
+                raise ExecutableError("The warm process of this worker has ended.")
             self._engine.start(job)
             return ended.get()
         finally:
@@ -73,9 +75,14 @@ class _Hub:
         self._engine.close()
 
     def _pass_on(self) -> None:
-        while not self._is_closed.is_set():
-            for event in self._engine.events(_POLL_INTERVAL):
-                self._handle(event)
+        try:
+            while not self._is_closed.is_set():
+                for event in self._engine.events(_POLL_INTERVAL):
+                    self._handle(event)
+        finally:  # nobody waits in vain: that would be a thread less for Dask
+            self._is_closed.set()
+            for number, ended in list(self._ended.items()):
+                ended.put(Ended(number, 137, 0.0, 0.0, platform.node()))
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Reported):
@@ -133,8 +140,10 @@ def run_universe(program: Program, topic: str, job: Job) -> Ended:
     return _hub(program, topic).run(job)
 
 
-def send_signal(topic: str, number: int, signum: int) -> None:
+async def send_signal(topic: str, number: int, signum: int) -> None:
     """Sends a signal to a universe, if this worker runs it.
+
+    It is a coroutine, as Dask does not call anything else without waiting for it.
 
     Args:
         topic: The sweep
