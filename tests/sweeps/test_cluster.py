@@ -21,8 +21,9 @@ from utopya_backend.sweeps.program import Program
 from .conftest import HEAD, MAIN, is_alive, outcomes, wait_until
 
 QUIET = {"DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "warning"}
-MODEL = HEAD.replace("def setup(self):", "def setup(self, *, x=0.0, sleep=0.0):\n"
-    "        self.x, self.sleep = x, sleep").replace("append(1.0)", "append(self.x)") + """
+SETUP = "def setup(self, *, x=0.0, sleep=0.0):\n        self.x, self.sleep = x, sleep"
+MODEL = HEAD.replace("def setup(self):", SETUP).replace("append(1.0)", "append(self.x)")
+MODEL += """
 def begin(model):
     with open(os.path.join(model.root_cfg["output_dir"], "pid"), "w") as file:
         print(os.getpid(), os.getppid(), file=file)

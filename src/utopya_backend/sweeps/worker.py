@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import queue
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -52,14 +53,19 @@ class _Hub:
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
         self._thread.start()
 
-    def run(self, job: Job) -> Ended:
-        """Runs a universe, and waits until it has ended."""
+    def run(self, job: Job, is_wanted: Callable[[], bool]) -> Ended:
+        """Runs a universe until it has ended; stops it if nobody wants it any more."""
         ended = self._ended[job.number] = queue.SimpleQueue()
         try:
             if self._is_closed.is_set():
                 raise ExecutableError("The warm process of this worker has ended.")
             self._engine.start(job)
-            return ended.get()
+            while True:
+                try:
+                    return ended.get(timeout=_GRACE)
+                except queue.Empty:
+                    if not is_wanted():
+                        self._engine.send_signal(job.number, signal.SIGTERM)
         finally:
             del self._ended[job.number]
 
@@ -137,7 +143,12 @@ def run_universe(program: Program, topic: str, job: Job) -> Ended:
             raise TimeoutError(f"Another process still writes to {job.directory}")
         time.sleep(_POLL_INTERVAL)
     set_aside(job.directory)
-    return _hub(program, topic).run(job)
+    tasks, key = get_worker().state.tasks, f"{topic}-{job.number}"
+
+    def is_wanted() -> bool:
+        return key in tasks and tasks[key].state == "executing"
+
+    return _hub(program, topic).run(job, is_wanted)
 
 
 async def send_signal(topic: str, number: int, signum: int) -> None:
