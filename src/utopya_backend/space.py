@@ -42,6 +42,8 @@ def parameter_space(cfg: Mapping[str, Any]) -> ParamSpace:
         space: ParamSpace = paramspace.ParamSpace(dict(cfg))
     except (ValueError, TypeError, KeyError) as error:
         text = str(error.args[0] if error.args else error)
+        if text.startswith("max() "):  # of no dimensions
+            text = "nothing is swept that a coupled sweep could go along with"
         raise ConfigError(
             f"The sweeps do not fit together ({text}): the target_name of a "
             "!coupled-sweep has to be the name of a !sweep, with as many values."

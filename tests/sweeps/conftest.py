@@ -1,12 +1,20 @@
 """A model that does what its parameters say, and the sweeps of it."""
 
 import csv
-import signal
+import itertools
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
+import psutil
 import pytest
+
+from utopya_backend.finding import ModelInfo, find_model
+from utopya_backend.sweeps.local import LocalEngine
+from utopya_backend.sweeps.messages import Ended, Job
+from utopya_backend.sweeps.program import Program
 
 MODEL = """
 import os, signal, sys, time
@@ -93,4 +101,121 @@ def outcomes(run: Path) -> dict[str, str]:
     return {name: row["outcome"] for name, row in record(run).items()}
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HEAD = """
+import atexit, logging, os, random, subprocess, sys, threading, time
+import numpy as np
+from utopya_backend import StepwiseModel
+
+class M(StepwiseModel):
+    def setup(self):
+        self.dset = self.create_ts_dset("x")
+        begin(self)
+
+    def perform_step(self):
+        step(self)
+
+    def write_data(self):
+        self.dset.append(1.0)
+
+def begin(model):
+    pass
+
+def step(model):
+    pass
+"""
+MAIN = """
+if __name__ == "__main__":
+    with M(cfg_file_path=sys.argv[1]) as model:
+        model.run()
+"""
+
+
+def wait_until(is_so: Callable[[], Any], seconds: float = 60) -> None:
+    """Waits for another process."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is a process that has not ended."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Runs:
+    """Runs programs as universes; what has become of them, and what they print."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._numbers = itertools.count(1)
+
+    def script(self, text: str, *, main: str = MAIN) -> ModelInfo:
+        """Writes a model; its functions begin() and step() may be replaced."""
+        path = self.directory / "M"
+        path.mkdir(exist_ok=True)
+        (path / "run_model.py").write_text(HEAD + text + main)
+        (path / "M_info.yml").write_text(
+            "model_name: M\npaths: {executable: run_model.py}\n"
+        )
+        return find_model(path)
+
+    def job(self, number: int | None = None, **cfg: Any) -> Job:
+        """A universe."""
+        number = next(self._numbers) if number is None else number
+        base = {
+            "root_model_name": "M", "M": {}, "num_steps": 2, "write_start": 0,
+            "write_every": 1, "seed": 42,
+        }  # fmt: skip
+        return Job.of(number, str(self.directory / f"uni{number}"), {**base, **cfg})
+
+    def log(self, number: int = 1) -> str:
+        """What a universe has printed."""
+        return (self.directory / f"uni{number}" / "out.log").read_text()
+
+    def pid(self, name: str) -> int:
+        """Waits until a process has written its id into a file, and reads it."""
+        path = self.directory / name
+        wait_until(lambda: path.exists() and path.read_text().endswith("\n"))
+        return int(path.read_text())
+
+    def status(self, number: int = 1) -> str:
+        """The status in the output of a universe."""
+        with h5py.File(self.directory / f"uni{number}" / "data.h5") as file:
+            return str(file.attrs["status"])
+
+    def __call__(
+        self, model: ModelInfo, *jobs: Job, fresh: bool = False, num_workers: int = 1
+    ) -> dict[int, Ended]:
+        """Runs universes, of which as many as need be at the same time."""
+        program = Program.of(model, fresh=fresh)
+        with LocalEngine(program, num_workers) as engine:
+            return self.run_with(engine, *jobs or [self.job()])
+
+    @staticmethod
+    def run_with(engine: LocalEngine, *jobs: Job) -> dict[int, Ended]:
+        """Runs universes by an engine that is there."""
+        for job in jobs:
+            engine.start(job)
+        return collect(engine, len(jobs))
+
+
+def collect(engine: LocalEngine, number: int) -> dict[int, Ended]:
+    """Waits until some universes have ended."""
+    found: dict[int, Ended] = {}
+    deadline = time.monotonic() + 60
+    while len(found) < number:
+        assert time.monotonic() < deadline, "waited in vain"
+        ended = [event for event in engine.events(1.0) if isinstance(event, Ended)]
+        found |= {event.number: event for event in ended}
+    return found
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    """Runs programs as universes, in a temporary directory."""
+    monkeypatch.chdir(tmp_path)
+    return Runs(tmp_path)

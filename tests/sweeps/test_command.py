@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import h5py
@@ -14,7 +13,7 @@ from click.testing import CliRunner
 from utopya_backend import load_cfg_file
 from utopya_backend.cli import main
 
-from .conftest import outcomes, record, run_dir
+from .conftest import outcomes, record, run_dir, wait_until
 
 GRID = """
 num_steps: 3
@@ -117,13 +116,6 @@ def start(*args):
     )
 
 
-def wait_until(is_so, seconds=60):
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
 def began():
     return list(Path().glob("out/M/*/data/uni*/began"))
 
@@ -210,3 +202,113 @@ def test_fail_fast(model, write):
     result = sweep("M", cfg, "-W", "2", "--fail-fast")
     assert result.exit_code == 1
     assert "1 failed, 1 interrupted, 1 not begun" in result.output
+
+
+# .. What the command says ....................................................
+
+
+def fails(*args):
+    """The message of a sweep that is refused; nothing is made."""
+    result = CliRunner().invoke(main, ["sweep", *args])
+    assert result.exit_code == 2, result.output
+    assert not list(Path().glob("out/M/*"))
+    return result.output
+
+
+def test_dry_run(model, write):
+    result = sweep("M", write(GRID), "--dry-run")
+    assert result.output == "M: 6 universes\n  x (3): 1.0, 2.0, 3.0\n  seed (2): 0, 1\n"
+    assert not Path("out").exists()
+
+
+def test_very_many_universes(model, write, monkeypatch):
+    monkeypatch.setattr("utopya_backend.cli.sweep.MAX_UNIVERSES", 5)
+    cfg = write(GRID)
+    output = fails("M", cfg)
+    assert "This sweep has 6 universes: x (3) × seed (2)." in output
+    assert "If that is meant, say --yes." in output
+    assert sweep("M", cfg, "--yes").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "texts"),
+    [
+        ("num_steps: 3", ["Nothing is swept: put e.g. `!sweep"]),
+        ("M: {y: !sweep {default: 0, values: [1]}}", ["'y' is not one of them"]),
+        ("M: {sise: 3, x: !sweep {default: 0, values: [1.0]}}", ["mean 'size'?"]),
+        ("num_stepz: 3\nM: {x: !sweep {default: 0, values: [1.0]}}", ["num_steps"]),
+        ("M: {x: !sweep {default: 0.0, values: [1.0, far, 2.0]}}", ["M.x", "'far'"]),
+        ("M: {size: !sweep {default: 1, values: [1, 2.5]}}", ["M.size", "2.5"]),
+        ("num_steps: !sweep {default: 1, values: [1, -1]}", ["num_steps", "-1"]),
+    ],
+)
+def test_mistakes(model, write, text, texts):
+    output = fails("M", write(text))
+    for text in texts:
+        assert text in output
+    assert output.count("Error") == 1
+    assert "mistakes:" not in output
+
+
+def test_no_model():
+    assert "Missing argument 'MODEL'" in fails()
+
+
+def test_seeds(model, write):
+    result = sweep("M", "--num-seeds", "3", "--seed", "7", "--steps", "1")
+    assert result.exit_code == 0, result.output
+    cfgs = [load_cfg_file(str(p)) for p in sorted(run_dir().glob("data/*/config.yml"))]
+    assert [(cfg["seed"], cfg["num_steps"]) for cfg in cfgs] == [(7, 1), (8, 1), (9, 1)]
+    assert "seed (2): 42, 43" in sweep("M", "--num-seeds", "2", "--dry-run").output
+    setting = "M.x=!sweep {default: 0.0, values: [0.5]}"
+    assert sweep("M", "--set", setting, "--seed", "3").exit_code == 0
+    (cfg,) = run_dir(1).glob("data/*/config.yml")
+    assert load_cfg_file(str(cfg))["seed"] == 3
+
+
+def test_quiet(model, write):
+    assert sweep("M", write(GRID), "-q", "-W", "99").output == ""
+    cfg = write("M: {what: !sweep {default: '', values: [raise]}}")
+    output = sweep("M", cfg, "-q").output
+    assert output.startswith("\nuni1 (what=raise) failed with exit code 1:\n")
+
+
+def test_more_workers_than_cores(model, write):
+    output = sweep("M", write(GRID), "-W", "99").output
+    assert output.startswith("99 universes run at the same time, on ")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--steps", "3"], ["--seed", "3"], ["--num-seeds", "3"], ["--note", "x"],
+        ["--set", "num_steps=3"], ["M", "cfg.yml"],
+    ],
+)  # fmt: skip
+def test_continue_with_options_that_do_not_fit(model, args):
+    Path("cfg.yml").touch()
+    assert "with the parameters that it has: leave out" in fails(
+        *args, "--continue", "M"
+    )
+
+
+def test_continue_what_is_no_run(model):
+    assert "There is no sweep in" in fails("--continue", "M")
+    assert "does not exist" in fails("--continue", "nowhere")
+
+
+def test_a_second_interrupt_kills(model, write):
+    script = model / "run_model.py"
+    script.write_text(script.read_text().replace(
+        "if self.n_iterations == 1:",
+        "if self.n_iterations > 1:\n                while True: time.sleep(1)\n"
+        "            if self.n_iterations == 1:"))  # fmt: skip
+    process = start("M", write(GO_ON), "-W", "2")
+    wait_until(lambda: len(began()) == 2)
+    process.send_signal(signal.SIGINT)
+    wait_until(lambda: "waiting for 2" in process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert "2 interrupted, 2 not begun" in output
+    assert {row["exit_code"] for row in record(run_dir()).values()} == {"137"}

@@ -128,7 +128,8 @@ def sweep(
     try:
         summary = run_universes(info, directory, how, display, _tell_of_end)
     except UserError:
-        remove_unused(directory)
+        if run is None:
+            remove_unused(directory)
         raise
     _show_end(info, directory, summary, time.monotonic() - start, quiet=quiet)
     sys.exit(summary.exit_code)

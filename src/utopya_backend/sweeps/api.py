@@ -126,15 +126,20 @@ def sweep(
             where, info.name, space, note=note,
             settings=describe_settings(model, options, stop_conditions),
         )  # fmt: skip
-        result = _run(info, directory, options, progress=progress)
-    except BaseException as error:
-        if out is None and not hasattr(error, "result"):
+        try:
+            summary = _run(info, directory, options, progress=progress)
+        except UserError:
+            remove_unused(directory)
+            raise
+        result = _result_of(info.name, directory, summary)
+    except BaseException:
+        if out is None:
             shutil.rmtree(where, ignore_errors=True)
         raise
     if out is None:
         result = replace(result, is_temporary=True)
         weakref.finalize(result, remove_directory, str(where), os.getpid())
-    return result
+    return _returned(result, summary.signum)
 
 
 def continue_sweep(
@@ -162,7 +167,8 @@ def continue_sweep(
     directory = SweepDirectory.open(path)
     info, _ = find(find_model_of(directory) if model is None else model)
     options = options_of(directory, workers=workers)
-    return _run(info, directory, options, progress=progress)
+    summary = _run(info, directory, options, progress=progress)
+    return _returned(_result_of(info.name, directory, summary), summary.signum)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,23 +214,21 @@ class SweepResult:
 
 def _run(
     info: ModelInfo, directory: SweepDirectory, options: Options, *, progress: bool
-) -> SweepResult:
+) -> Summary:
     display: SweepDisplay = NoDisplay()
     if progress:
         display = display_of_sweep(info.name, logging.getLogger().info)
-    try:
-        summary = run_universes(info, directory, options, display)
-    except UserError:
-        remove_unused(directory)
-        raise
-    result = _result_of(info.name, directory, summary)
-    if summary.signum is not None:
-        is_interrupt = summary.signum == signal.SIGINT
-        code = 128 + summary.signum
-        error = KeyboardInterrupt() if is_interrupt else SystemExit(code)
-        error.result = result  # type: ignore[union-attr]  # exceptions take any
-        raise error
-    return result
+    return run_universes(info, directory, options, display)
+
+
+def _returned(result: SweepResult, signum: int | None) -> SweepResult:
+    """The result, unless a signal that is meant for the whole program has ended it."""
+    if signum is None:
+        return result
+    is_interrupt = signum == signal.SIGINT
+    error = KeyboardInterrupt() if is_interrupt else SystemExit(128 + signum)
+    error.result = result  # type: ignore[union-attr]  # exceptions take any
+    raise error
 
 
 def _result_of(name: str, directory: SweepDirectory, summary: Summary) -> SweepResult:

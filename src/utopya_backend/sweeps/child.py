@@ -96,9 +96,9 @@ def run_warm(
     cfg_file = make_universe(job)
     _print_to(os.path.join(job.directory, "out.log"))
     _seed_anew()
-    code = _checked(exit_code_of(run_here), job, name)
-    leave()
-    return code
+    code = exit_code_of(run_here)
+    leave()  # which may close the output
+    return _checked(code, job, name)
 
 
 def run_fresh(job: Job, program: Program, to: socket.socket) -> int:

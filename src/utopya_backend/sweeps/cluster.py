@@ -11,6 +11,7 @@ import logging
 import os
 import queue
 import secrets
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -277,11 +278,15 @@ def _start_cluster(kind: str, num_jobs: int) -> Any:
         raise ParameterError(
             f"There is no kind of cluster '{kind}', but: {', '.join(CLUSTERS)}."
         )
+    handler = signal.getsignal(signal.SIGINT)
     try:
         import dask_jobqueue
         import dask_jobqueue.local
     except ImportError as error:
         raise _missing("dask-jobqueue", error) from None
+    finally:  # which the import has replaced
+        if signal.getsignal(signal.SIGINT) is not handler:
+            signal.signal(signal.SIGINT, handler)
     _quieten()
     module = dask_jobqueue.local if kind == "local" else dask_jobqueue
     try:

@@ -15,21 +15,26 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import itertools
 import os
-import sys
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from .. import yaml
-from ..errors import ConfigError, FileInUseError, MissingFileError, UserError
+from ..errors import (
+    FileInUseError,
+    MissingFileError,
+    OutputDirectoryError,
+    UserError,
+)
 from ..io.summary import read_end
 from ..space import Space, load_space
 from ..universe import make_run_dir
+from .config_files import config_files
 from .messages import Ended
 from .tally import Outcome
 
@@ -59,7 +64,7 @@ class SweepDirectory:
         self.path = path
         self.space = space
         self.settings = settings
-        self._record: TextIO | None = None
+        self._record: FileIO | None = None
 
     @classmethod
     def make(
@@ -86,24 +91,17 @@ class SweepDirectory:
         Raises:
             OSError: If it cannot be made
         """
-        run_kwargs = {
-            "stop_conditions": settings.get("stop_conditions"),
-            "timeout": settings.get("time_limit"),
-        }
-        meta_cfg = {**_META_CFG, "run_kwargs": run_kwargs}
-        # All that can go wrong does so before anything is made.
-        texts = {
-            "config/parameter_space.yml": _as_yaml(space.pspace),
-            "config/meta_cfg.yml": _as_yaml(
-                {**meta_cfg, "parameter_space": space.pspace}
-            ),
-            "config/parameter_space_info.yml": _as_yaml(space.info()),
-            "config/sweep_cfg.yml": _as_yaml(settings),
-            "_sweep_info.txt": f"{space.pspace.get_info_str()}\n",
-        }
+        texts = config_files(space, settings)
         path = make_run_dir(out, name, note=note)
-        for file, text in texts.items():
-            (path / file).write_text(text, encoding="utf-8")
+        try:
+            for file, text in texts.items():
+                (path / file).write_text(text, encoding="utf-8")
+        except OSError as error:
+            shutil.rmtree(path, ignore_errors=True)
+            raise OutputDirectoryError(
+                f"Cannot write to {path} ({error.strerror}): make space, or give "
+                "another directory for the output."
+            ) from None
         return cls(path, load_space(path / "config/parameter_space.yml"), settings)
 
     @classmethod
@@ -149,7 +147,9 @@ class SweepDirectory:
             BlockingIOError: If somebody else does
             OSError: If the record cannot be written
         """
-        with open(self.path / "_universes.tsv", "a", encoding="utf-8") as record:
+        path = self.path / "_universes.tsv"
+        # Without a buffer, a line that cannot be written is not tried once more.
+        with open(path, "a+b", buffering=0) as record:
             try:
                 fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -159,13 +159,27 @@ class SweepDirectory:
                 ) from None
             except OSError:
                 pass  # a file system without locks
-            if record.tell() == 0:
-                print(*_COLUMNS, sep="\t", file=record, flush=True)
             self._record = record
+            if record.tell() == 0:
+                self._write_row(*_COLUMNS)
+            else:
+                self._end_last_row()
             try:
                 yield record.fileno()
             finally:
                 self._record = None
+
+    def begin(self, numbers: Iterable[int]) -> None:
+        """Notes that universes are run, of which the record says that they were.
+
+        Args:
+            numbers: Their numbers
+        """
+        noted = self._noted()
+        for number in numbers:
+            outcome = noted.get(self.space.name(number), Outcome.FAILED)
+            if outcome.is_complete:  # somebody has deleted its directory
+                self.note(Ended(number, 0, 0.0, 0.0, ""), Outcome.INTERRUPTED)
 
     def note(self, ended: Ended, outcome: Outcome) -> None:
         """Notes in the record what has become of a universe, if there is space.
@@ -174,14 +188,25 @@ class SweepDirectory:
             ended: The universe
             outcome: What has become of it
         """
-        assert self._record is not None  # it is in use
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = (
-            self.space.name(ended.number), outcome.value, ended.exit_code,
-            f"{ended.seconds:.3f}", f"{ended.cpu_seconds:.3f}", ended.host, now,
+        host = " ".join(ended.host.split())  # which may be an error message
+        self._write_row(
+            self.space.name(ended.number), outcome.value, str(ended.exit_code),
+            f"{ended.seconds:.3f}", f"{ended.cpu_seconds:.3f}", host, now,
         )  # fmt: skip
+
+    def _write_row(self, *cells: str) -> None:
+        assert self._record is not None  # it is in use
         with suppress(OSError):
-            print(*line, sep="\t", file=self._record, flush=True)
+            self._record.write("\t".join(cells).encode() + b"\n")
+
+    def _end_last_row(self) -> None:
+        """Ends a row that could not be written as a whole."""
+        assert self._record is not None
+        with suppress(OSError):
+            self._record.seek(-1, os.SEEK_END)
+            if self._record.read(1) != b"\n":
+                self._record.write(b"\n")
 
     def completed(self) -> set[int]:
         """The numbers of the universes that need not be run any more."""
@@ -196,7 +221,7 @@ class SweepDirectory:
         """The last outcome of each universe that the record has."""
         outcomes = {}
         with suppress(FileNotFoundError):
-            lines = (self.path / "_universes.tsv").read_text(encoding="utf-8")
+            lines = (self.path / "_universes.tsv").read_text("utf-8", "replace")
             for line in lines.splitlines()[1:]:
                 name, outcome, *_ = [*line.split("\t"), ""]
                 with suppress(ValueError):  # of a line that was not completed
@@ -213,11 +238,11 @@ def set_aside(directory: str | os.PathLike[str]) -> None:
         directory: The directory of the universe
     """
     directory = Path(directory)
-    if directory.exists():
+    if os.path.lexists(directory):
         earlier = directory.parents[1] / "earlier"
         earlier.mkdir(exist_ok=True)
         names = (f"{directory.name}_{count}" for count in itertools.count(1))
-        free = next(name for name in names if not (earlier / name).exists())
+        free = next(name for name in names if not os.path.lexists(earlier / name))
         directory.rename(earlier / free)
 
 
@@ -230,63 +255,3 @@ def _outcome_in(directory: Path) -> Outcome:
     if status == "finished":
         return Outcome.FINISHED
     return Outcome.STOPPED if status == "stopped: SIGUSR1" else Outcome.INTERRUPTED
-
-
-_EVENTS = (
-    "while_working", "task_spawned", "task_finished", "monitor_updated", "periodic",
-    "after_work", "after_cancel",
-)  # fmt: skip
-_SILENT_EVENTS = (
-    "before_adding_single_task", "before_adding_sweep_tasks", "before_working",
-    "task_invoked", "task_skipped", "after_fail",
-)  # fmt: skip
-_META_CFG: dict[str, Any] = {
-    "perform_sweep": True,
-    "debug_level": 0,
-    "cluster_mode": False,
-    "executable_control": {"run_from_tmpdir": False, "prefix": [sys.executable]},
-    "backups": {"backup_executable": False},
-    "skipping": {
-        "enabled": False,
-        "skip_after_setup": False,
-        "on_existing_uni_dir": "skip",
-        "on_existing_uni_cfg": "skip",
-        "on_existing_uni_output": "skip",
-    },
-    "worker_manager": {
-        "num_workers": "auto",
-        "nonzero_exit_handling": "warn",
-        "save_streams_on": ["monitor_updated"],
-        "rf_spec": {
-            **{event: [] for event in _SILENT_EVENTS},
-            **{event: ["progress_bar"] for event in _EVENTS},
-        },
-    },
-    "worker_kwargs": {"save_streams": True, "forward_streams": "in_single_run"},
-    "reporter": {
-        "report_formats": {
-            "progress_bar": {
-                "parser": "progress_bar",
-                "write_to": "stdout_noreturn",
-                "min_report_intv": 0.5,
-            },
-            # Which the option --no-reports turns off
-            "report_file": {"parser": "report", "write_to": {"file": {}}},
-            "work_status": {"parser": "work_status", "write_to": {"file": {}}},
-        }
-    },
-}
-"""What the frontend wants to know to run universes once more, by ``run-existing``"""
-
-
-def _as_yaml(content: Any) -> str:
-    text = io.StringIO()
-    try:
-        yaml.dump(content, text)
-    except yaml.YAMLError as error:
-        raise ConfigError(
-            f"The parameter space cannot be written as YAML ({error}): give numbers, "
-            "strings, lists, dicts or arrays, and have setup() make of them what it "
-            "needs."
-        ) from None
-    return text.getvalue()

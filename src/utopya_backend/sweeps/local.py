@@ -129,7 +129,8 @@ class LocalEngine:
         descriptors = (theirs.fileno(), sink.fileno())
         args = (*descriptors, self._grace)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "utopya_backend.sweeps.server", *map(str, args)],
+            # Not with the modules that happen to be in the current directory
+            [sys.executable, "-P", "-m", f"{__package__}.server", *map(str, args)],
             pass_fds=(*descriptors, *self._held),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # that of an import
@@ -148,6 +149,10 @@ class LocalEngine:
                 f"The process that imports {self._program.name} has ended with exit "
                 f"code {self._process.returncode}: does the import end the program?"
             ) from None
+        except BaseException:  # a Ctrl-C: it may be busy with the import for long
+            self._process.kill()
+            self.close()
+            raise
         if isinstance(answer, UserError):
             self.close()
             raise answer

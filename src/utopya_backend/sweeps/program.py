@@ -13,7 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import MissingPackageError, ParameterError
+import h5py
+
+from ..errors import MissingPackageError, ModelImportError, ParameterError
 from ..finding import ModelInfo, load_class
 from ..importing import import_file
 
@@ -73,7 +75,7 @@ class Program:
         """
         sys.path[:] = self.search_path
         if self.cls is not None:
-            model = pickle.loads(self.cls)
+            model = _unpickle(self.cls)
             return _runner_of_class(model), model
         assert self.source is not None  # or it would be a fresh one
         file, _, name = self.source.rpartition(":")
@@ -97,6 +99,18 @@ def _pickle(model: type) -> bytes:
         ) from None
     pickled: bytes = cloudpickle.dumps(model)
     return pickled
+
+
+def _unpickle(pickled: bytes) -> type:
+    try:
+        model: type = pickle.loads(pickled)
+    except Exception as error:  # of a module that it needs, whatever that raises
+        raise ModelImportError(
+            f"The class of the model cannot be imported by another process "
+            f"({type(error).__name__}: {error}): put it into a file or a package that "
+            "is there for all of them."
+        ) from None
+    return model
 
 
 def _runner_of_class(model: type[Any]) -> Run:
@@ -140,7 +154,8 @@ def exit_code_of(run: Callable[[], Any]) -> int:
             raise
         except BaseException as error:
             code = 130 if isinstance(error, KeyboardInterrupt) else 1
-            sys.excepthook(type(error), error, _without_ours(error.__traceback__))
+            error.__traceback__ = _without_ours(error.__traceback__)
+            sys.excepthook(type(error), error, error.__traceback__)
     except SystemExit as error:  # which an excepthook may raise, too
         code = error.code
         if code is not None and not isinstance(code, int):
@@ -152,8 +167,9 @@ def exit_code_of(run: Callable[[], Any]) -> int:
 def leave() -> None:
     """Does what an interpreter does at its end, but does not take itself apart.
 
-    That would cost more than to run a small model.
+    That would cost more than to run a small model. Files can still be read behind it.
     """
+    atexit.unregister(getattr(h5py, "_unregister_converters", leave))
     threading._shutdown()  # type: ignore[attr-defined]  # as multiprocessing does
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
@@ -163,7 +179,7 @@ def leave() -> None:
 
 def _without_ours(tb: types.TracebackType | None) -> types.TracebackType | None:
     """The traceback from the model's program on."""
-    here = os.path.dirname(os.path.abspath(__file__)) + os.sep
+    here = os.path.dirname(__file__) + os.sep
     start = tb
     while start is not None and start.tb_frame.f_code.co_filename.startswith(here):
         start = start.tb_next

@@ -103,7 +103,9 @@ class ReportFile:
         yield from _headline("Exit codes")
         yield f"  success       {tally.counts[Outcome.FINISHED]}"
         for code, numbers in sorted(tally.exit_codes.items()):
-            what = "stopped" if code == EXIT_CODE_STOPPED else "failed"
+            is_failure = not tally.failed.isdisjoint(numbers)
+            what = "failed" if is_failure else "interrupted"
+            what = "stopped" if code == EXIT_CODE_STOPPED else what
             yield f"  code {code:<8} {len(numbers)} {what}"
             yield f"      {self._names(numbers)}"
 

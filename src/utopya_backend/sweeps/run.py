@@ -115,6 +115,7 @@ def run_universes(
         if not numbers:
             return Summary(tally)
         with make_engine(model, directory, options, lock) as engine:
+            directory.begin(numbers)
             report = ReportFile(directory, str(engine))
 
             def show(tally: Tally) -> None:

@@ -229,17 +229,23 @@ def main() -> None:
     control = Connection(int(sys.argv[1]))
     reports = socket.socket(fileno=int(sys.argv[2]))
     server = Server(control, reports, grace=float(sys.argv[3]))
+    answer = None
     try:
-        server.load(control.recv())
+        program = control.recv()
     except EOFError:
         return
+    try:
+        server.load(program)
     except Exception as error:
-        what = f"{type(error).__name__}: {error}"
         is_users = isinstance(error, UserError)
-        control.send(error if is_users else ModelImportError(what))
+        what = f"{type(error).__name__}: {error}"
+        answer = error if is_users else ModelImportError(what)
+    try:
+        control.send(answer)
+    except OSError:  # the engine is gone
         return
-    control.send(None)
-    server.serve()
+    if answer is None:
+        server.serve()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,8 +88,9 @@ class MonitorEntry:
                 return False
             entry = entry[key]
         try:
-            return bool(_OPERATORS[self.operator](entry, self.value))
-        except TypeError:  # such as of a number and a string
+            compare = _OPERATORS[self.operator]
+            return bool(compare(_converted(entry), _converted(self.value)))
+        except (TypeError, LookupError):  # such as of a number and a string
             return False
 
 
@@ -113,12 +115,28 @@ class StopCondition:
             elapsed: For how long it has been running [s]
             monitor: What its monitor has told last
         """
-        return all(check.holds(elapsed, monitor) for check in self.checks)
+        holds = (check.holds(elapsed, monitor) for check in self.checks)
+        return bool(self.checks) and all(holds)
 
     @property
     def needs_monitor(self) -> bool:
         """Whether it depends on what the monitor tells."""
         return any(isinstance(check, MonitorEntry) for check in self.checks)
+
+
+def _converted(value: Any) -> Any:
+    """What a string stands for, as the frontend understands it."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() in _WORDS:
+        return _WORDS[value.lower()]
+    for convert in (int, float):
+        with suppress(ValueError):
+            return convert(value)
+    return value
+
+
+_WORDS = {"true": True, "false": False, "none": None, "~": None}
 
 
 def parse_stop_conditions(content: Any) -> list[StopCondition]:
@@ -177,7 +195,7 @@ _CHECKS: dict[str, tuple[type[Timeout] | type[MonitorEntry], tuple[str, ...]]] =
 
 def _parse_check(content: Any) -> Timeout | MonitorEntry:
     func = content.get("func") if isinstance(content, Mapping) else None
-    if func not in _CHECKS:
+    if not isinstance(func, str) or func not in _CHECKS:
         raise ConfigError(
             f"There is no stop condition {show(func)}, but: {', '.join(_CHECKS)}."
             f"{suggest(func, _CHECKS)}"
@@ -205,7 +223,7 @@ def _check_arguments(arguments: Mapping[str, Any]) -> None:
             "{func: timeout_wall, seconds: 600}"
         )
     name = arguments.get("operator", "==")
-    if name not in _OPERATORS:
+    if not isinstance(name, str) or name not in _OPERATORS:
         raise ConfigError(
             f"There is no operator {show(name)}, but: {', '.join(_OPERATORS)}. Put it "
             "in quotes."

@@ -108,6 +108,7 @@ class Supervisor:
         self._engine = engine
         self._directory = directory
         self._numbers = iter(numbers)
+        self._are_left = True
         self._rules = rules
         self.tally = tally
         self._on_change = on_change
@@ -127,7 +128,7 @@ class Supervisor:
         Whatever ends this, no universe is left that would not be ended by its engine.
         """
         with _noting_signals(self._signals):
-            while self._start_universes() or self._running:
+            while self._start_universes():
                 for event in self._engine.events(POLL_INTERVAL):
                     self._handle(event)
                 self._stop_universes()
@@ -135,20 +136,24 @@ class Supervisor:
                 self._look_at_signals()
                 self._on_change(self.tally)
 
-    def _start_universes(self) -> int:
-        """Starts as many universes as there is place for; returns how many."""
-        count = 0
-        while not self.ended_by and self._engine.num_free > 0:
+    def _start_universes(self) -> bool:
+        """Starts as many universes as there is place for.
+
+        Returns:
+            Whether any are running, or will be: a cluster may be without workers for a
+            while.
+        """
+        while not self.ended_by and self._are_left and self._engine.num_free > 0:
             number = next(self._numbers, None)
             if number is None:
+                self._are_left = False
                 break
             directory = self._directory.universe(number)
             cfg = self._directory.space.cfg(number)
             self._running[number] = _Running(self._clock())
             self.tally.running[number] = 0.0
             self._engine.start(Job.of(number, str(directory), cfg))
-            count += 1
-        return count
+        return bool(self._running) or (self._are_left and not self.ended_by)
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Ended):
@@ -194,7 +199,7 @@ class Supervisor:
                 self.signum = signum
                 name = signal.Signals(signum).name
                 self._end(name, signum, is_again=bool(self.ended_by))
-            else:
+            elif signum == signal.SIGINT:  # others come twice without being meant to
                 self._send_all(signal.SIGKILL)
 
     def _end(self, reason: str, signum: int, *, is_again: bool = False) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import queue
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import numpy as np
 from distributed import get_worker
 
 from .. import __version__
-from ..errors import UserError
+from ..errors import ExecutableError, UserError
 from ..io.glance import has_writer
 from .directory import set_aside
 from .local import LocalEngine
@@ -52,12 +53,19 @@ class _Hub:
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
         self._thread.start()
 
-    def run(self, job: Job) -> Ended:
-        """Runs a universe, and waits until it has ended."""
+    def run(self, job: Job, is_wanted: Callable[[], bool]) -> Ended:
+        """Runs a universe until it has ended; stops it if nobody wants it any more."""
         ended = self._ended[job.number] = queue.SimpleQueue()
         try:
+            if self._is_closed.is_set():
+                raise ExecutableError("The warm process of this worker has ended.")
             self._engine.start(job)
-            return ended.get()
+            while True:
+                try:
+                    return ended.get(timeout=_GRACE)
+                except queue.Empty:
+                    if not is_wanted():
+                        self._engine.send_signal(job.number, signal.SIGTERM)
         finally:
             del self._ended[job.number]
 
@@ -73,9 +81,14 @@ class _Hub:
         self._engine.close()
 
     def _pass_on(self) -> None:
-        while not self._is_closed.is_set():
-            for event in self._engine.events(_POLL_INTERVAL):
-                self._handle(event)
+        try:
+            while not self._is_closed.is_set():
+                for event in self._engine.events(_POLL_INTERVAL):
+                    self._handle(event)
+        finally:  # nobody waits in vain: that would be a thread less for Dask
+            self._is_closed.set()
+            for number, ended in list(self._ended.items()):
+                ended.put(Ended(number, 137, 0.0, 0.0, platform.node()))
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Reported):
@@ -130,11 +143,18 @@ def run_universe(program: Program, topic: str, job: Job) -> Ended:
             raise TimeoutError(f"Another process still writes to {job.directory}")
         time.sleep(_POLL_INTERVAL)
     set_aside(job.directory)
-    return _hub(program, topic).run(job)
+    tasks, key = get_worker().state.tasks, f"{topic}-{job.number}"
+
+    def is_wanted() -> bool:
+        return key in tasks and tasks[key].state == "executing"
+
+    return _hub(program, topic).run(job, is_wanted)
 
 
-def send_signal(topic: str, number: int, signum: int) -> None:
+async def send_signal(topic: str, number: int, signum: int) -> None:
     """Sends a signal to a universe, if this worker runs it.
+
+    It is a coroutine, as Dask does not call anything else without waiting for it.
 
     Args:
         topic: The sweep
