@@ -1,4 +1,4 @@
-"""What a process that has made a universe hands over to the model in it.
+"""What a process that has made a universe hands over to the model in it, and gets back.
 
 A model that is started by a frontend gets the path of its configuration and looks up
 the rest by itself. A process that has made the universe just before knows it already.
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass
 class Handover:
     """What is known of a universe, so that its model need not look it up.
 
@@ -24,12 +24,15 @@ class Handover:
         text: The same in YAML
         source_commits: The git commits of directories with sources of models; None
             for those that have none
+        end: What the model says of its run: the status of the output file, and the
+            number of iterations. None until there is one.
     """
 
     cfg_file: str
     cfg: Mapping[str, Any]
     text: str
     source_commits: Mapping[str, str | None] = field(default_factory=dict)
+    end: tuple[str, int] | None = None
 
 
 _in_use: ContextVar[Handover | None] = ContextVar("_in_use", default=None)

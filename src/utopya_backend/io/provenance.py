@@ -98,6 +98,7 @@ def write_start(file: h5py.File, *, model: type, cfg: Mapping[str, Any]) -> None
             "utopya_backend": __version__,
         }
     )
+    _tell(file, "running", 0)
     if commit := source_commit(model):
         file.attrs["source_commit"] = commit
 
@@ -122,6 +123,14 @@ def write_end(file: h5py.File, *, status: str, iterations: int) -> None:
         iterations: How many iterations were done
     """
     file.attrs.update({"status": status, "ended": _now(), "iterations": iterations})
+    _tell(file, status, iterations)
+
+
+def _tell(file: h5py.File, status: str, iterations: int) -> None:
+    """Tells whoever has made the universe, so that they need not open the file."""
+    handover = handed_over()
+    if handover is not None and file.filename == handover.cfg.get("output_path"):
+        handover.end = (status, iterations)
 
 
 def source_commit(model: type) -> str | None:

@@ -86,19 +86,15 @@ def run_warm(
     Returns:
         The exit code
     """
-
-    def run_here() -> None:
-        handover = Handover(cfg_file, job.cfg, job.text, commits)
-        display = Several([FrontendLines(name), Reports(name, job.number, to)])
-        with handing_over(handover), showing_by(display):
-            run(cfg_file)
-
     cfg_file = make_universe(job)
     _print_to(os.path.join(job.directory, "out.log"))
     _seed_anew()
-    code = exit_code_of(run_here)
-    leave()  # which may close the output
-    return _checked(code, job, name)
+    handover = Handover(cfg_file, job.cfg, job.text, commits)
+    display = Several([FrontendLines(name), Reports(name, job.number, to)])
+    with handing_over(handover), showing_by(display):
+        code = exit_code_of(lambda: run(cfg_file))
+        leave()  # which may close the output
+    return _checked(code, job, name, handover.end or (None, None))
 
 
 def run_fresh(job: Job, program: Program, to: socket.socket) -> int:
@@ -116,19 +112,18 @@ def run_fresh(job: Job, program: Program, to: socket.socket) -> int:
     reports = Reports(program.name, job.number, to)
     log_file = Path(job.directory, "out.log")
     code = run_process([*program.args, cfg_file], log_file, reports.show)
-    return _checked(code, job, program.name)
+    end = read_end(os.path.join(job.directory, "data.h5"))
+    return _checked(code, job, program.name, end)
 
 
-def _checked(code: int, job: Job, name: str) -> int:
+def _checked(code: int, job: Job, name: str, end: tuple[str | None, int | None]) -> int:
     """The exit code; 1, if the run was not finished though it is 0."""
-    if code == 0:
-        status, number = read_end(os.path.join(job.directory, "data.h5"))
-        if complaint := complaint_about_end(status, number):
-            log = os.path.join(job.directory, "out.log")
-            with open(log, "a", encoding="utf-8") as file:
-                print(f"Error: {name} {complaint}", file=file)
-            return 1
-    return code
+    complaint = complaint_about_end(*end) if code == 0 else ""
+    if complaint:
+        log = os.path.join(job.directory, "out.log")
+        with open(log, "a", encoding="utf-8") as file:
+            print(f"Error: {name} {complaint}", file=file)
+    return 1 if complaint else code
 
 
 def exit_code_or_error(run: Callable[[], int]) -> int:
@@ -164,4 +159,5 @@ def _seed_anew() -> None:
     Python's own get one with each fork.
     """
     if "numpy.random" in sys.modules:
-        sys.modules["numpy.random"].seed()
+        # Without a seed, numpy asks the system in a way that takes longer.
+        sys.modules["numpy.random"].seed(int.from_bytes(os.urandom(4)))

@@ -13,8 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import h5py
-
 from ..errors import MissingPackageError, ModelImportError, ParameterError
 from ..finding import ModelInfo, load_class
 from ..importing import import_file
@@ -167,9 +165,8 @@ def exit_code_of(run: Callable[[], Any]) -> int:
 def leave() -> None:
     """Does what an interpreter does at its end, but does not take itself apart.
 
-    That would cost more than to run a small model. Files can still be read behind it.
+    That would cost more than to run a small model.
     """
-    atexit.unregister(getattr(h5py, "_unregister_converters", leave))
     threading._shutdown()  # type: ignore[attr-defined]  # as multiprocessing does
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
