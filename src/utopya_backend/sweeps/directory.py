@@ -18,6 +18,7 @@ import fcntl
 import itertools
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -31,12 +32,16 @@ from ..errors import (
     OutputDirectoryError,
     UserError,
 )
+from ..io.glance import has_writer
 from ..io.summary import read_end
 from ..space import Space, load_space
 from ..universe import make_run_dir
 from .config_files import config_files
 from .messages import Ended
 from .tally import Outcome
+
+_PATIENCE = 60.0  # for a process that is ending [s]
+_POLL_INTERVAL = 0.1
 
 _COLUMNS = (
     "universe", "outcome", "exit_code", "seconds", "cpu_seconds", "host", "ended",
@@ -232,12 +237,24 @@ class SweepDirectory:
 def set_aside(directory: str | os.PathLike[str]) -> None:
     """Makes place for a universe that is to be run once more.
 
-    What is left of it is moved to ``earlier/``, and nothing is lost.
+    What is left of it is moved to ``earlier/``, and nothing is lost. If its process may
+    still be ending, as after a kill of what has supervised it, that is waited for.
 
     Args:
         directory: The directory of the universe
+
+    Raises:
+        BlockingIOError: If somebody still writes to it after a minute
     """
     directory = Path(directory)
+    deadline = time.monotonic() + _PATIENCE
+    while has_writer(directory / "data.h5"):
+        if time.monotonic() > deadline:
+            raise FileInUseError(
+                f"Another process still writes to {directory}: wait until that has "
+                "ended, or end it."
+            )
+        time.sleep(_POLL_INTERVAL)
     if os.path.lexists(directory):
         earlier = directory.parents[1] / "earlier"
         earlier.mkdir(exist_ok=True)

@@ -169,6 +169,7 @@ class LocalEngine:
 
     def _note_end(self, ended: Ended) -> Ended:
         del self._running[ended.number]
+        self._num_restarts = 0  # it works
         return ended
 
     def _restart(self) -> Iterator[Ended]:

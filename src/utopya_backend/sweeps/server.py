@@ -105,7 +105,12 @@ class Server:
 
     def _fork(self, job: Job) -> None:
         start = time.monotonic()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # there is no memory for another process
+            print(f"Cannot start a universe: {error}", file=sys.stderr, flush=True)
+            self._control.send(Ended(job.number, 1, 0.0, 0.0, platform.node()))
+            return
         if pid == 0:
             self._become_universe(job)
         self._running[pid] = (job.number, start)

@@ -20,7 +20,6 @@ from distributed import get_worker
 
 from .. import __version__
 from ..errors import ExecutableError, UserError
-from ..io.glance import has_writer
 from .directory import set_aside
 from .local import LocalEngine
 from .messages import Ended, Event, Job, Reported
@@ -29,7 +28,6 @@ from .program import Program
 _MANY = 1_000_000  # universes at the same time: Dask says how many
 _POLL_INTERVAL = 0.2
 _GRACE = 1.0  # [s]
-_PATIENCE = 60.0  # for the process of a universe whose worker has died [s]
 
 VERSIONS = {
     "utopya_backend": __version__,
@@ -137,11 +135,6 @@ def run_universe(program: Program, topic: str, job: Job) -> Ended:
     if os.path.exists(job.directory):
         # Its process may still be ending: that is killed together with its worker.
         time.sleep(_GRACE)
-    deadline = time.monotonic() + _PATIENCE
-    while has_writer(os.path.join(job.directory, "data.h5")):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"Another process still writes to {job.directory}")
-        time.sleep(_POLL_INTERVAL)
     set_aside(job.directory)
     tasks, key = get_worker().state.tasks, f"{topic}-{job.number}"
 
