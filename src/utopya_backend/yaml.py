@@ -130,12 +130,21 @@ def dump(obj: Any, stream: TextIO) -> None:
     Raises:
         ruamel.yaml.YAMLError: If there is something else in it
     """
-    yaml = YAML(typ="safe", pure=False)  # libyaml's emitter, 3 times as fast
+    yaml = YAML(
+        typ="safe", pure=False, plug_ins=[]
+    )  # libyaml's emitter, 3 times as fast
     yaml.Representer = _Representer
     yaml.default_flow_style = False
     # Keep the order of the keys.
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # as None
     yaml.dump(obj, stream)
+
+
+class _YAML(YAML):
+    """Does not look into its directory for plug-ins, each time one is made."""
+
+    def official_plug_ins(self) -> list[str]:
+        return []
 
 
 def _load(constructor: "type[_Constructor]", text: str) -> Any:
@@ -149,7 +158,7 @@ def _load(constructor: "type[_Constructor]", text: str) -> Any:
 
 def _parser(constructor: "type[_Constructor]", *, pure: bool) -> YAML:
     # A parser keeps state, notably of a document with a directive: one each.
-    yaml = YAML(typ="safe", pure=pure)
+    yaml = _YAML(typ="safe", pure=pure)
     yaml.Constructor = constructor
     return yaml
 

@@ -26,6 +26,7 @@ class DiskFile:
         """
         self.path = path
         self._descriptor = descriptor
+        self._may_be_unsynced = True  # whoever has written to it before
 
     @classmethod
     def create(cls, path: str) -> Self:
@@ -84,6 +85,7 @@ class DiskFile:
         Raises:
             OSError: If it could not be written as a whole
         """
+        self._may_be_unsynced = True
         view = memoryview(data)
         while view:
             num_bytes = os.pwrite(self._descriptor, view, offset)
@@ -95,12 +97,15 @@ class DiskFile:
         Args:
             size: Its new size
         """
+        self._may_be_unsynced = True
         os.ftruncate(self._descriptor, size)
 
     def sync(self) -> None:
         """Waits until all that was written survives a power failure."""
-        # There is none on macOS, and fsync there does the same.
-        getattr(os, "fdatasync", os.fsync)(self._descriptor)
+        if self._may_be_unsynced:
+            # There is no fdatasync on macOS, and fsync there does the same.
+            getattr(os, "fdatasync", os.fsync)(self._descriptor)
+            self._may_be_unsynced = False
 
     def start_writing(self, offset: int, size: int) -> None:
         """Asks the operating system to get a part onto the disk soon.
