@@ -330,10 +330,18 @@ def test_without_matplotlib(monkeypatch):
     assert "pip install matplotlib" in plot(path, "line", "-o", "a.png", code=2)
 
 
-def test_without_xarray(monkeypatch):
+@pytest.mark.parametrize("args", [[], ["--over", "time"], ["--terminal"]])
+def test_without_xarray(args):
     path = write("data.h5", line=LINE)
-    monkeypatch.setitem(sys.modules, "xarray", None)
-    assert "pip install xarray" in plot(path, code=2)
+    code = (
+        "import sys; sys.modules['xarray'] = None; "
+        "from utopya_backend.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, "plot", str(path), *args]
+    result = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 2
+    assert "pip install xarray" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_terminal_without_colours(monkeypatch):

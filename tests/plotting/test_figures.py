@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from utopya_backend.plotting import draw
 from utopya_backend.plotting.choose import choose
-from utopya_backend.plotting.figures import limits_of_fields, make_figure, render
+from utopya_backend.plotting.figures import make_figure, render
 from utopya_backend.plotting.over import choose_over
 
 RNG = np.random.default_rng(1)
@@ -189,7 +189,7 @@ def test_map_has_the_data_where_the_parameters_are():
     ax, bar = figure.axes
     (mesh,) = ax.collections
     limits = mesh.get_coordinates()[0, :, 0].tolist()
-    assert limits == pytest.approx([-0.35, 0.55, 5.5, 14.5])
+    assert limits == pytest.approx(10 ** np.array([-1.5, -0.5, 0.5, 1.5]))
     drawn = np.ma.filled(mesh.get_array().reshape(2, 3), np.nan)
     assert np.allclose(drawn, values.mean(axis=2).T, equal_nan=True)
     assert [text.get_text() for text in ax.get_yticklabels()] == ["c", "d"]
@@ -213,9 +213,51 @@ def test_formats_of_a_map(extension):
     assert render(choose_over(variable, ["a", "b"]), "M: x", extension)
 
 
-def test_limits_of_fields():
-    assert limits_of_fields(np.array([3.0])).tolist() == [2.5, 3.5]
-    assert limits_of_fields(np.array([0.0, 1, 3])).tolist() == [-0.5, 0.5, 2, 4]
+def labels_of(axis):
+    return [text.get_text() for text in axis.get_ticklabels()]
+
+
+def test_axes_of_a_map():
+    coords = {"rate": [1e-5, 1e-4, 1e-3], "seed": [3, 4, 6]}
+    variable = array(RNG.random((3, 3)), list(coords), coords)
+    ax, _ = draw(variable, over=["rate", "seed"]).axes
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear")
+    assert ax.get_xlim() == pytest.approx((10**-5.5, 10**-2.5))
+    assert ax.get_ylim() == pytest.approx((2.5, 7))
+    assert labels_of(ax.xaxis) == ["1e-05", "0.0001", "0.001"]
+    assert labels_of(ax.yaxis) == ["3", "4", "6"]
+    assert not len(ax.get_xticks(minor=True))
+
+
+def test_axes_of_a_map_with_many_values():
+    coords = {"rate": np.arange(20) / 19, "seed": np.arange(13)}
+    variable = array(RNG.random((20, 13)), list(coords), coords)
+    ax, _ = draw(variable, over=["rate", "seed"]).axes
+    assert len(ax.get_xticks()) < 12
+    assert all(tick == round(tick) for tick in ax.get_yticks())
+
+
+def test_many_powers_have_ticks_of_matplotlib():
+    rates = {"rate": np.logspace(-3, 0, 16), "seed": [1, 2]}
+    ax = draw(array(RNG.random((16, 2)), list(rates), rates), over="rate").axes[0]
+    ax.figure.canvas.draw()
+    assert {"0.001", "0.01", "0.1", "1"} <= set(labels_of(ax.xaxis))
+
+
+def test_lines_over_powers():
+    variable = array(RNG.random((3, 2)), ["rate", "seed"], {"rate": [1, 10, 100]})
+    ax = draw(variable, over="rate").axes[0]
+    assert ax.get_xscale() == "log"
+    assert labels_of(ax.xaxis) == ["1", "10", "100"]
+
+
+@pytest.mark.parametrize(("step", "rotation"), [(1, 0), (0.00125, 45)])
+def test_long_labels_are_turned(step, rotation):
+    variable = array(RNG.random((12, 2)), ["a", "b"], {"a": step * np.arange(12)})
+    figure = draw(variable, over=["a", "b"])
+    figure.canvas.draw()
+    labels = figure.axes[0].get_xticklabels()
+    assert {label.get_rotation() for label in labels} == {rotation}
 
 
 def test_draw_over():

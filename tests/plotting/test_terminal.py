@@ -151,3 +151,11 @@ def test_map():
     assert lines[13].split() == ["0.1", "rate", "5"]
     assert lines[14] == "x: 1 (dark) to 3, ? no data"
     assert "1 of 4 fields are blank" in lines[15]
+
+
+def test_lines_over_powers():
+    variable = array([0.0, 1.0, 2.0], ["rate"], {"rate": [0.01, 0.1, 1.0]})
+    picture = choose_over(variable, ["rate"])
+    *rows, _, below = draw_text(picture, "x", width=60, height=11).splitlines()
+    assert "rate (logarithmic)" in below
+    assert rows[6].index("│") + 20 < len(rows[6].rstrip()) < 40  # straight

@@ -129,7 +129,7 @@ def _parse_at(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _check_part(part: Part, animate: bool) -> None:
-    from ..plotting.parts import check_over
+    from ..plotting.axes import check_over
 
     check_over(part.over)
     if part.over and animate:

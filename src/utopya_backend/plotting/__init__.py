@@ -3,7 +3,7 @@
 The way of the data: :py:mod:`.select` finds a variable in the output, :py:mod:`.choose`
 decides what a picture of it shows, :py:mod:`.reduce` reads no more than that; the
 result, one of :py:mod:`.pictures`, is drawn by :py:mod:`.figures` with matplotlib, or
-by :py:mod:`.terminal` with characters.
+by :py:mod:`.terminal` with characters; :py:mod:`.axes` says how coordinates lie there.
 
 This needs xarray and matplotlib, which a model does not: they come with the extra
 ``analysis``.

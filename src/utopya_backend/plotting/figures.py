@@ -3,11 +3,13 @@
 import io
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ..errors import MissingPackageError
+from .axes import Axis as AxisOfPicture
+from .axes import lay_out
 from .colors import STATES, line_colors
 from .pictures import Bars, Image, Lines, Map, Picture
 from .reduce import Array
@@ -18,7 +20,7 @@ try:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.colors import BoundaryNorm, ListedColormap
     from matplotlib.figure import Figure, SubFigure
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import LogFormatter, MaxNLocator, NullLocator
 except ImportError as error:
     raise MissingPackageError(
         f"Drawing pictures needs matplotlib ({error}): install it by "
@@ -31,6 +33,7 @@ FRAMES_PER_SECOND = 10
 _DPI = 150
 _DPI_ANIMATED = 80
 _MAX_FIELDS_DRAWN = 2_500  # of a map in a pdf or svg; more of them are an image there
+_CHARACTERS = 45  # that have room beside each other below an axis
 _GREY = "#555555"
 _STYLE = {
     "font.family": "sans-serif",
@@ -142,12 +145,7 @@ def _draw_lines(ax: Axes, picture: Lines) -> None:
             markevery=_lone_points(curve.values),
             label=curve.label,
         )
-    if _is_integer(picture.x):
-        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    if len(picture.x) == 1:
-        ax.set_xticks(picture.x)
-    if picture.ticks:
-        ax.set_xticks(list(picture.ticks), list(picture.ticks.values()))
+    _set_axis(ax, "x", lay_out(picture.x, picture.ticks))
     ax.margins(x=0.02)
     ax.set_xlabel(picture.x_label)
     ax.set_ylabel(picture.y_label)
@@ -161,10 +159,6 @@ def _lone_points(values: Array) -> list[int]:
     there = np.concatenate([[False], np.isfinite(values), [False]])
     lone = there[1:-1] & ~there[:-2] & ~there[2:]
     return list(map(int, np.flatnonzero(lone)))
-
-
-def _is_integer(values: Array) -> bool:
-    return values.dtype.kind in "iu"
 
 
 def _draw_bars(ax: Axes, picture: Bars) -> None:
@@ -221,9 +215,11 @@ def _draw_image(ax: Axes, picture: Image) -> Any:
 
 
 def _draw_map(ax: Axes, picture: Map) -> None:
+    x = lay_out(picture.x, picture.ticks[0])
+    y = lay_out(picture.y, picture.ticks[1])
     fields = ax.pcolormesh(
-        limits_of_fields(picture.x),
-        limits_of_fields(picture.y),
+        x.edges,
+        y.edges,
         np.ma.masked_invalid(picture.values).T,
         cmap="viridis",
         rasterized=picture.values.size > _MAX_FIELDS_DRAWN,
@@ -232,24 +228,36 @@ def _draw_map(ax: Axes, picture: Map) -> None:
     ax.patch.set(facecolor="white", edgecolor="#cccccc", hatch="////")
     bar = ax.figure.colorbar(fields, ax=ax, label=picture.value_label)
     bar.outline.set_visible(False)
-    for axis, ticks in zip((ax.xaxis, ax.yaxis), picture.ticks, strict=True):
-        if ticks:
-            axis.set_ticks(list(ticks), labels=list(ticks.values()))
+    _set_axis(ax, "x", x)
+    _set_axis(ax, "y", y)
     ax.set_xlabel(picture.labels[0])
     ax.set_ylabel(picture.labels[1])
 
 
-def limits_of_fields(coords: Array) -> Array:
-    """The limits of the fields of a map: in the middle between two coordinates.
+def _set_axis(ax: Axes, along: Literal["x", "y"], shown: AxisOfPicture) -> None:
+    axis: Any = ax.xaxis if along == "x" else ax.yaxis
+    if shown.is_log:
+        ax.set(**{f"{along}scale": "log"})
+    if shown.ticks:
+        axis.set_ticks(list(shown.ticks), labels=list(shown.ticks.values()))
+        axis.set_minor_locator(NullLocator())
+        if along == "x" and not _fits(shown):
+            ax.tick_params(axis="x", rotation=45)
+            for label in ax.get_xticklabels():
+                label.set(ha="right", rotation_mode="anchor")
+    elif shown.is_log:
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
+    elif shown.is_integer:
+        axis.set_major_locator(MaxNLocator("auto", integer=True))
 
-    Args:
-        coords: The coordinates, in their order
-    """
-    middles = (coords[1:] + coords[:-1]) / 2
-    if not len(middles):
-        return np.array([coords[0] - 0.5, coords[0] + 0.5])
-    first, last = 2 * coords[0] - middles[0], 2 * coords[-1] - middles[-1]
-    return np.array([first, *middles, last])
+
+def _fits(shown: AxisOfPicture) -> bool:
+    """Whether the texts at an axis have room beside each other."""
+    texts = {place: text for place, text in shown.ticks.items() if text}
+    first, last = shown.scaled(shown.edges[[0, -1]])
+    gaps = np.diff(shown.scaled(np.array(list(texts)))) / (last - first)
+    return not len(gaps) or max(map(len, texts.values())) < _CHARACTERS * gaps.min()
 
 
 def _value_range(picture: Image) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray
 
+from .axes import MAX_TICKS
 from .kinds import SEEDS, check_finite, is_text
 from .naming import (
     axis_label,
@@ -22,8 +23,6 @@ MAX_LINES = 10
 
 MAX_BANDS = 6
 """Lines with a band around them that can be told apart"""
-
-_MAX_TICKS = 12
 
 
 def choose_lines(
@@ -136,6 +135,6 @@ def coordinates(
     values = variable[dim].values
     if not is_text(variable, dim):
         return values[numbers], {}
-    stride = -(-len(values) // _MAX_TICKS)
+    stride = -(-len(values) // MAX_TICKS)
     ticks = {number: str(values[number]) for number in range(0, len(values), stride)}
     return numbers, ticks

@@ -14,11 +14,12 @@ import numpy as np
 import xarray
 
 from ..errors import NotDrawableError
+from .axes import check_over
 from .choose import choose
 from .kinds import check_drawable, check_finite, is_time
 from .lines import choose_lines, coordinates
 from .naming import axis_label, position, sized, value_label
-from .parts import check_over, resolve_dim, select_at
+from .parts import resolve_dim, select_at
 from .pictures import Lines, Map, Picture
 from .reduce import Array, finite, thin
 
@@ -156,4 +157,4 @@ def _axis(variable: xarray.DataArray, dim: str) -> tuple[Array, Array, dict[int,
     values, ticks = coordinates(variable, dim, np.arange(variable.sizes[dim]))
     order = np.argsort(values, kind="stable")
     order = order[np.isfinite(values[order])]
-    return values[order].astype(float), order, ticks
+    return values[order], order, ticks

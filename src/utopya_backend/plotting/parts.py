@@ -6,33 +6,9 @@ from typing import Any
 import numpy as np
 import xarray
 
-from ..errors import NotDrawableError, UnknownDimensionError, suggest
+from ..errors import UnknownDimensionError, suggest
 from .kinds import is_text
 from .naming import name_of, position
-
-MAX_OVER = 2
-"""Dimensions that can be axes of a picture, beside the values"""
-
-
-def check_over(over: Sequence[str]) -> None:
-    """Checks which dimensions are to be the axes.
-
-    Args:
-        over: Their names
-
-    Raises:
-        ValueError: If there are too many, or the same twice
-    """
-    if len(over) > MAX_OVER:
-        raise NotDrawableError(
-            f"A picture is drawn over one or two dimensions, but these are "
-            f"{len(over)}: {', '.join(over)}. Leave out some, to see the mean over "
-            "them, or choose a value of them, by --at DIM=VALUE."
-        )
-    if len(set(over)) < len(over):
-        raise NotDrawableError(
-            f"The axes are both over {over[0]}: name two dimensions, or one."
-        )
 
 
 def has_dims(variable: xarray.DataArray, names: Iterable[str]) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from .axes import lay_out
 from .colors import STATES, VIRIDIS, blend, line_colors, rgb
 from .pictures import Bars, Image, Lines, Map, Picture
 from .reduce import Array
@@ -62,7 +63,9 @@ def _lines(picture: Lines, width: int, height: int, color: bool) -> Iterator[str
     scale = [f"{value:.4g}" for value in (high, low)]
     margin = max(map(len, scale))
     canvas = _Canvas(width - margin - 2, height)
-    x = _unit(picture.x.astype(float), *picture.x[[0, -1]].astype(float))
+    axis = lay_out(picture.x, picture.ticks)
+    x = axis.scaled(picture.x)
+    x = _unit(x, x[0], x[-1])
     colors = line_colors(len(picture.curves))
     for number, curve in enumerate(picture.curves):
         for limit in limits:
@@ -73,7 +76,8 @@ def _lines(picture: Lines, width: int, height: int, color: bool) -> Iterator[str
         yield f"{label:>{margin}s} │{row}"
     yield f"{'':{margin}s} └{'─' * canvas.width}"
     ends = _ends(picture.x, picture.ticks)
-    yield f"{'':{margin + 2}s}{_below(ends, picture.x_label, canvas.width)}"[:width]
+    x_label = f"{picture.x_label} (logarithmic)" if axis.is_log else picture.x_label
+    yield f"{'':{margin + 2}s}{_below(ends, x_label, canvas.width)}"[:width]
     if is_many:
         if picture.legend:
             yield f"  {picture.legend}:"[:width]
