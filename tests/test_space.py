@@ -122,7 +122,7 @@ def test_samples_of_very_many_values():
 
 @pytest.mark.parametrize("cfg", [{}, {"seed": 1}, {"M": {"x": [1, 2]}}])
 def test_nothing_swept(cfg):
-    with pytest.raises(ConfigError, match=r"Nothing is swept: put e\.g\. `!sweep"):
+    with pytest.raises(ConfigError, match="Nothing is swept"):
         Space(parameter_space(cfg))
 
 

@@ -160,7 +160,10 @@ def test_parameters_are_read_as_their_value(text, expected):
         ("a: !add [1]", "Constructing Python object"),
         ("---\na\n---\nb", "expected a single document"),
         ("a: 2021-02-31", "ValueError: day is out of range"),
-        ("a: !sweep 3", "A sweep is written as e.g. !sweep {default: 8, values:"),
+        (
+            "a: !sweep 3",
+            "a sweep is a mapping. Write e.g.: !sweep {default: 8, values:",
+        ),
     ],
 )
 def test_errors(text, message):

@@ -29,7 +29,8 @@ def close_at_exit(obj: Closeable) -> None:
 
 # Handlers are called last in, first out.
 @atexit.register
-def _close_all() -> None:
+def close_all() -> None:
+    """Closes all of them; what goes wrong is printed."""
     for obj in list(_open.values()):
         try:
             obj.close()

@@ -24,6 +24,7 @@ from .errors import ConfigError, MissingPackageError
 if TYPE_CHECKING:
     from paramspace import ParamSpace
 
+_NOT_SWEPT = ("root_model_name", "output_dir", "output_path")
 _MAX_DEPTH = 100
 _MAX_SAMPLES = 1000
 
@@ -37,7 +38,7 @@ def parameter_space(cfg: Mapping[str, Any]) -> ParamSpace:
     Raises:
         ValueError: If they do not fit together, as a coupled sweep without a target
     """
-    paramspace = _import()
+    paramspace = import_paramspace()
     try:
         space: ParamSpace = paramspace.ParamSpace(dict(cfg))
     except (ValueError, TypeError, KeyError) as error:
@@ -102,10 +103,7 @@ class Space:
             self.coupled[name] = target, values
         self.num_universes = math.prod(map(len, self._states.values()))
         if not self._states:
-            raise ConfigError(
-                "Nothing is swept: put e.g. `!sweep {default: 1, range: [1, 6]}` in "
-                "the place of a value, such as that of the seed."
-            )
+            raise ConfigError("Nothing is swept: this is the space of a single run.")
 
     def __iter__(self) -> Iterator[int]:
         """The numbers of the universes, in ascending order."""
@@ -202,6 +200,14 @@ class Space:
         Raises:
             ValueError: If there is one within the values of another, for instance
         """
+        for name, place in zip(self.pspace.dims, self.pspace.dims_by_loc, strict=True):
+            if "/" in name:
+                raise ConfigError(
+                    f"A dimension cannot be called '{name}', with a slash: give it "
+                    "another name."
+                )
+            if place[0] in _NOT_SWEPT:
+                raise ConfigError(f"'{place[0]}' cannot be swept: a sweep sets it.")
         for number in self.samples():
             for path in _sweeps_in(self.cfg(number), ()):
                 raise ConfigError(
@@ -225,7 +231,12 @@ def load_space(path: Path) -> Space:
     return Space(pspace)
 
 
-def _import() -> Any:
+def import_paramspace() -> Any:
+    """The package ``paramspace``.
+
+    Raises:
+        ImportError: If it is not installed
+    """
     try:
         import paramspace.yaml  # with which it can be written
     except ImportError as error:

@@ -119,6 +119,14 @@ def resolve_space(
     """
     with reporting() as mistakes:
         cfg = assemble_cfg(model, cfg_files, mistakes, settings=settings, **updates)
+    default, swept = default_of(cfg)
+    with reporting() as mistakes:
+        check_cfg(model, default, mistakes, thorough=True)
+        if not swept and not mistakes:
+            raise ConfigError(
+                "Nothing is swept: put e.g. !sweep {default: 1, values: [1, 2, 5]} in "
+                "the place of a value, or sweep the seed, by --num-seeds 10."
+            )
     space = Space(parameter_space(cfg))
     space.check_places()
     with reporting() as mistakes:
@@ -335,6 +343,12 @@ def _load_parameter_space(
     """Loads a run configuration, or what would be its parameter space."""
     content = _load_mapping(path)
     if "parameter_space" in content:
+        for key in content.keys() & {*ROOT_KEYS, model.name}:
+            with mistakes:
+                raise ConfigError(
+                    f"'{key}' in {path} has to stand below parameter_space, as there "
+                    "is one."
+                )
         content = content["parameter_space"] or {}
         content = getattr(content, "_dict", content)  # of a !pspace
         if not isinstance(content, Mapping):

@@ -107,8 +107,8 @@ def _load_with_tags(constructor: "type[_Constructor]", text: str) -> Any:
         except ModuleNotFoundError as error:
             raise YAMLError(
                 f"The tag {tag} is not known, unless it is one of the package "
-                f"'{error.name}'. Install that with: "
-                f"pip install {error.name}"
+                "paramspace, which sweeps need, too. Install that with: "
+                f"pip install paramspace ({error})"
             ) from None
         try:
             return _load(constructor, text)
@@ -217,15 +217,35 @@ class _Constructor(SafeConstructor):
         construct = SafeConstructor.yaml_constructors.get(str(node.tag))
         if construct is None:
             raise _UnknownTagError(str(node.tag))
-        if isinstance(node, MappingNode):
-            entries = {key.value: value for key, value in node.value}
-            number = self._number_of_values(entries, node)
-            if number > _MANY_VALUES and not {"values", "assert_unique"} & {*entries}:
-                # It would compare each with each other; they differ in any case.
-                node.value += [
-                    (_scalar("str", "assert_unique"), _scalar("bool", "false"))
-                ]
+        if not isinstance(node, MappingNode):
+            problem = f"a sweep is a mapping. {_EXAMPLE_OF_A_SWEEP}"
+            raise ConstructorError(None, None, problem, node.start_mark)
+        entries = {key.value: value for key, value in node.value}
+        self._check_sweep(entries, node)
+        number = self._number_of_values(entries, node)
+        if number > _MANY_VALUES and not {"values", "assert_unique"} & {*entries}:
+            # It would compare each with each other; they differ in any case.
+            flag = (_scalar("str", "assert_unique"), _scalar("bool", "false"))
+            node.value += [flag]
         return construct(self, node)
+
+    def _check_sweep(self, entries: Mapping[str, Node], node: Node) -> None:
+        """Says in words what ``paramspace`` would stumble over."""
+        kinds = [kind for kind in _VALUES_OF_SWEEPS if kind in entries]
+        problem = ""
+        if "default" not in entries:
+            problem = "it lacks a default: the value where nothing is swept"
+        elif not kinds:
+            problem = f"it lacks one of: {', '.join(_VALUES_OF_SWEEPS)}"
+        elif isinstance(entries[kinds[0]], (ScalarNode, MappingNode)):
+            problem = f"{kinds[0]} has to be a list, in brackets"
+        elif "range" in kinds and isinstance(entries["range"], SequenceNode):
+            args = self.construct_sequence(entries["range"], deep=True)
+            if not all(isinstance(arg, int) for arg in args):
+                problem = f"range takes integers, but has {args}; linspace takes others"
+        if problem:
+            text = f"in this sweep, {problem}. {_EXAMPLE_OF_A_SWEEP}"
+            raise ConstructorError(None, None, text, node.start_mark)
 
     def _number_of_values(self, entries: Mapping[str, Node], node: Node) -> int:
         """How many values a sweep has that are computed, not listed."""
@@ -254,6 +274,8 @@ class _Constructor(SafeConstructor):
             raise ConstructorError(None, None, problem, node.start_mark) from None
 
 
+_VALUES_OF_SWEEPS = ("values", "range", "linspace", "logspace")
+_EXAMPLE_OF_A_SWEEP = "Write e.g.: !sweep {default: 8, values: [8, 16]}"
 _MANY_VALUES = 1000
 _TOO_MANY_VALUES = 10_000_000  # along one dimension, which has them all in memory
 

@@ -113,7 +113,7 @@ def test_failures():
     assert "test_api.py" in failure.reason
     lines = repr(result).splitlines()
     assert lines[0] == "Line: 3 universes, 2 finished, 1 failed"
-    assert lines[1] == "  uni2: ValueError: not with a slope of 2.0"
+    assert lines[1] == "  uni2 (slope=2.0): ValueError: not with a slope of 2.0"
     y = result.data["Line/y"]
     assert y.sel(slope=3.0, time=2) == 48
 

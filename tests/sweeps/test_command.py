@@ -1,5 +1,6 @@
 """``utopya-backend sweep``, with real processes."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -217,7 +218,10 @@ def fails(*args):
 
 def test_dry_run(model, write):
     result = sweep("M", write(GRID), "--dry-run")
-    assert result.output == "M: 6 universes\n  x (3): 1.0, 2.0, 3.0\n  seed (2): 0, 1\n"
+    assert (
+        result.output
+        == "M: 6 universes, of 3 steps each\n  x (3): 1.0, 2.0, 3.0\n  seed (2): 0, 1\n"
+    )
     assert not Path("out").exists()
 
 
@@ -233,7 +237,7 @@ def test_very_many_universes(model, write, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "texts"),
     [
-        ("num_steps: 3", ["Nothing is swept: put e.g. `!sweep"]),
+        ("num_steps: 3", ["Nothing is swept: put e.g. !sweep {default", "--num-seeds"]),
         ("M: {y: !sweep {default: 0, values: [1]}}", ["'y' is not one of them"]),
         ("M: {sise: 3, x: !sweep {default: 0, values: [1.0]}}", ["mean 'size'?"]),
         ("num_stepz: 3\nM: {x: !sweep {default: 0, values: [1.0]}}", ["num_steps"]),
@@ -312,3 +316,37 @@ def test_a_second_interrupt_kills(model, write):
     assert process.returncode == 130, output
     assert "2 interrupted, 2 not begun" in output
     assert {row["exit_code"] for row in record(run_dir()).values()} == {"137"}
+
+
+def test_a_signal_to_all_processes_of_a_job(model, write):
+    """As a batch system sends it: also to the one that universes are forked from."""
+    process = start("M", write(GO_ON), "-W", "2")
+    wait_until(lambda: len(began()) == 2)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    for pid in (*map(int, children.split()), process.pid):
+        os.kill(pid, signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, output
+    assert set(outcomes(run_dir()).values()) == {"interrupted"}
+    for universe in run_dir().glob("data/uni*"):
+        with h5py.File(universe / "data.h5") as file:
+            assert file.attrs["status"] == "stopped: SIGTERM"
+
+
+def test_universes_that_report_all_the_time(model, write):
+    cfg = write(
+        """
+parameter_space:
+  num_steps: 100000000
+  write_every: 100000000
+  monitor_emit_interval: 0
+  seed: !sweep {default: 0, range: [2]}
+run_kwargs:
+  stop_conditions:
+    - {func: check_monitor_entry, entry_name: M.x, operator: ">", value: 1.0e+9}
+    - {func: timeout_wall, seconds: 0.5}
+"""
+    )
+    result = sweep("M", cfg, "-W", "2")
+    assert result.exit_code == 0, result.output
+    assert set(outcomes(run_dir()).values()) == {"stopped"}

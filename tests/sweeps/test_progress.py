@@ -104,7 +104,7 @@ def test_lines_once_a_minute(tally, clock):
     assert len(lines) == 1
     clock.now += 1
     display.show(tally)
-    assert lines[1:] == ["M: 10 of 100 universes after 2m, "]
+    assert lines[1:] == ["M: 10 of 100 universes after 2m"]
     display.close()
 
 

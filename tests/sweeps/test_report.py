@@ -85,8 +85,7 @@ def test_what_it_says(directory, clock, read):
     ):
         assert f"\n{line}" in text, line
     assert "(1m)" in re.search(r"^Now: .*$", text, re.MULTILINE)[0]
-    tally.running.clear()
-    report.write(tally)
+    report.write(tally, is_over=True)
     assert "\nEnd: " in read()
 
 

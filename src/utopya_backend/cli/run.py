@@ -56,7 +56,11 @@ class Setting(click.ParamType):  # type: ignore[type-arg]  # likewise
         try:
             return key.split("."), yaml.load(text)
         except yaml.YAMLError as error:
-            self.fail(f"'{text}' is no value in YAML: {error}", *args)
+            hint = "" if " " in text or text[:1] not in "![{" else (
+                " Put all of it in quotes, e.g. --set 'SIR.rate=!sweep {default: 1, "
+                "values: [1, 2]}'."
+            )  # fmt: skip
+            self.fail(f"'{text}' is no value in YAML: {error}{hint}", *args)
 
 
 @click.command()

@@ -9,7 +9,7 @@ import click
 
 from ..errors import ConfigError, UserError
 from ..finding import ModelInfo, find_model
-from ..space import Space
+from ..space import Space, import_paramspace
 from ..sweeps.api import (
     MAX_UNIVERSES,
     check_options,
@@ -48,7 +48,9 @@ _MAX_FAILURES = 10
     "--steps", type=click.IntRange(min=0), help="Number of steps; without any, 3."
 )
 @click.option(
-    "--seed", type=Seed(), help="Seed of the random numbers, if it is not swept."
+    "--seed",
+    type=Seed(),
+    help="Seed of the random numbers, also instead of a sweep of it.",
 )
 @click.option(
     "--num-seeds", type=click.IntRange(min=1),
@@ -244,19 +246,20 @@ _OF_FRONTEND = {
 def _swept_seed(seed: int | None, num_seeds: int | None) -> Any:
     if num_seeds is None:
         return seed
-    from paramspace import ParamDim
-
+    param_dim = import_paramspace().ParamDim
     first = 42 if seed is None else seed
     # They are unique; to look whether that is so takes the time of their square.
     values = [first, first + num_seeds]
-    return ParamDim(default=first, range=values, assert_unique=False)
+    return param_dim(default=first, range=values, assert_unique=False)
 
 
 # .. What is shown ............................................................
 
 
 def _describe(info: ModelInfo, space: Space) -> None:
-    click.echo(f"{info.name}: {space.num_universes:,} universes")
+    steps = space.cfg(next(iter(space)))["num_steps"]
+    of_steps = "" if "num_steps" in space.coords else f", of {steps} steps each"
+    click.echo(f"{info.name}: {space.num_universes:,} universes{of_steps}")
     for line in space.describe():
         click.echo(f"  {line}")
 
@@ -287,7 +290,10 @@ def _display(name: str, *, shown: bool) -> SweepDisplay:
 
 
 def _tell_of_end(reason: str, num_running: int) -> None:
-    text = f"\nStopped by {reason}: waiting for {num_running} running universes to end"
+    universes = "universe" if num_running == 1 else "universes"
+    text = (
+        f"\nStopped by {reason}: waiting for {num_running} running {universes} to end"
+    )
     if sys.stderr is not None and sys.stderr.isatty():
         text += "; another Ctrl-C kills them"
     click.echo(f"{text}.", err=True)
@@ -328,7 +334,7 @@ def _show_end(
 
 def _show_failures(directory: SweepDirectory, summary: Summary) -> None:
     found = failures(directory, summary.tally, _MAX_FAILURES)
-    before = None
+    before: tuple[int, str] | None = None
     for failure in found:
         where = ", ".join(f"{key}={value}" for key, value in failure.parameters.items())
         click.echo(
@@ -336,9 +342,10 @@ def _show_failures(directory: SweepDirectory, summary: Summary) -> None:
             f"{failure.exit_code}:",
             err=True,
         )
-        same = "as the one before" if failure.reason == before else failure.reason
-        click.echo("  " + same.replace("\n", "\n  "), err=True)
-        before = failure.reason
+        said = (failure.exit_code, failure.reason)
+        shown = "as the one before" if said == before else failure.reason
+        click.echo("  " + shown.replace("\n", "\n  "), err=True)
+        before = said
     more = len(summary.tally.failed) - len(found)
     if more > 0:
         click.echo(f"\n… and {more} more, see _report.txt.", err=True)

@@ -1,5 +1,6 @@
 """The universes of a run as one: their parameters are further dimensions."""
 
+import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import numpy as np
 from ..errors import NotAnOutputFileError, UserError
 from ..space import Space
 from ..tools import load_cfg_file
+from .glance import has_writer
 from .lazy import Array, InMemory, Labelled
 from .opening import universe_number
 from .reading import Node, read_file
@@ -56,6 +58,7 @@ def read_run(directory: Path, files: Sequence[Path]) -> Node:
         universes, ``universe``, and one for how they ended, ``status``.
     """
     space = _read_arrangement(directory) or _numbered(files)
+    endings = _endings(directory)
     universes = Group()
     states: dict[int, str] = {}
     problems, strangers = [], []
@@ -71,6 +74,9 @@ def read_run(directory: Path, files: Sequence[Path]) -> Node:
             strangers.append(number)
             continue
         states[number] = str(node.attrs.get("status", "unknown"))
+        ending = endings.get(path.parent.name)
+        if states[number] == "running" and ending and not has_writer(path):
+            states[number] = ending
         universes.add(space.positions[number], node)
     missing = [
         n for n in sorted(space.positions) if states.get(n) in (None, UNREADABLE)
@@ -118,6 +124,20 @@ def _read_arrangement(directory: Path) -> Arrangement | None:
     return Arrangement(
         space.coords, dict(zip(space, positions, strict=True)), space.coupled
     )
+
+
+def _endings(directory: Path) -> dict[str, str]:
+    """What the record of a sweep says of the universes, by their names.
+
+    The file of one that was killed cannot say so by itself.
+    """
+    endings = {}
+    with contextlib.suppress(OSError):
+        text = (directory / "_universes.tsv").read_text("utf-8", "replace")
+        for line in text.splitlines()[1:]:
+            name, outcome, exit_code, *_ = [*line.split("\t"), "", ""]
+            endings[name] = f"{outcome}: exit code {exit_code}"
+    return endings
 
 
 def _numbered(files: Sequence[Path]) -> Arrangement:

@@ -110,7 +110,7 @@ def likely_typos(
         if key in parameters:
             typos[key] = (
                 f"'{key}' is a parameter of {name} and has to stand below its name. "
-                f"Write:\n{name}:\n  {key}: {value}"
+                f"Write:\n{name}:\n  {key}: {value if _is_plain(value) else '…'}"
             )
             continue
         hint = suggest(key, known, cutoff=0.85)
@@ -348,6 +348,11 @@ def _check_name(name: Any) -> None:
             f"A model cannot be called '{name}', since that key of the configuration "
             "means something else: give it another root_model_name."
         )
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it looks the same in a message as in a file."""
+    return isinstance(value, (str, int, float, list, dict)) or value is None
 
 
 def _is_duration(value: Any) -> bool:

@@ -207,7 +207,10 @@ class SweepResult:
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {name}" for name, n in self.counts.items() if n)
         lines = [f"{self.name}: {self.num_universes} universes, {counts or 'none run'}"]
-        lines += [f"  {f.directory.name}: {f.reason}" for f in self.failures[:3]]
+        for failure in self.failures[:3]:
+            where = ", ".join(f"{k}={v}" for k, v in failure.parameters.items())
+            reason = failure.reason.partition("\n")[0]
+            lines.append(f"  {failure.directory.name} ({where}): {reason}")
         where = "a temporary directory" if self.is_temporary else str(self.path)
         return "\n".join([*lines, f"  in {where}"])
 

@@ -14,7 +14,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,6 +37,8 @@ CLUSTERS = {
     "local": "LocalCluster",
 }
 """Kinds of clusters that ``dask-jobqueue`` starts, and their classes there"""
+
+_PROTOCOLS = ("", "tcp", "tls", "ucx", "ucxx", "ws", "wss", "inproc")
 
 TIMEOUT = 10.0
 """How long a scheduler has to answer, and to have a worker [s]"""
@@ -73,19 +75,21 @@ class DaskEngine:
                 another file system, or has other versions
         """
         self._program = program
+        self._directory = directory
         self._topic = f"sweep-{secrets.token_hex(8)}"
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._futures: dict[int, Any] = {}
         self._cluster = _start_cluster(cluster, num_workers or 1) if cluster else None
         self._most = None if cluster else num_workers
-        self._client = _connect(self._cluster or scheduler)
+        self._client: Any = None
         try:
+            self._client = _connect(self._cluster or scheduler)
             _wait_for_workers(self._client, TIMEOUT if self._cluster is None else None)
             self._check_workers(directory)
+            self._client.subscribe_topic(self._topic, self._note_report)
         except BaseException:
             self.close()
             raise
-        self._client.subscribe_topic(self._topic, self._note_report)
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +103,13 @@ class DaskEngine:
     @property
     def num_free(self) -> int:
         """How many universes can be started now."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        try:
+            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        except (KeyError, OSError, RuntimeError, TimeoutError):
+            raise ClusterError(
+                "The Dask scheduler is gone. What has not been run yet is run by: "
+                f"utopya-backend sweep --continue {self._directory}"
+            ) from None
         threads = sum(worker["nthreads"] for worker in workers)
         most = threads if self._most is None else min(threads, self._most)
         return max(0, int(most) - len(self._futures))
@@ -128,7 +138,7 @@ class DaskEngine:
         """
         from . import worker
 
-        with suppress(OSError):
+        with suppress(OSError, RuntimeError):
             self._client.run(
                 worker.send_signal, self._topic, number, int(signum),
                 wait=False, on_error="ignore",
@@ -142,19 +152,22 @@ class DaskEngine:
         """
         with suppress(queue.Empty):
             yield self._done_with(self._events.get(timeout=timeout))
-            while True:
+            for _ in range(self._events.qsize()):  # there may be more all the time
                 yield self._done_with(self._events.get_nowait())
 
     def close(self) -> None:
         """Cancels what is still running."""
         from . import worker
 
-        with suppress(OSError, TimeoutError):
-            self._client.cancel(list(self._futures.values()))
-            self._client.run(worker.forget, self._topic, on_error="ignore")
-        self._client.close()
-        if self._cluster is not None:
-            self._cluster.close()
+        with ExitStack() as stack:  # all of it, even if one of them fails
+            if self._cluster is not None:
+                stack.callback(self._cluster.close)
+            if self._client is None:
+                return
+            stack.callback(self._client.close, timeout=TIMEOUT)
+            with suppress(OSError, TimeoutError, RuntimeError):  # there is nobody left
+                self._client.cancel(list(self._futures.values()))
+                self._client.run(worker.forget, self._topic, on_error="ignore")
 
     def _done_with(self, event: Event) -> Event:
         if isinstance(event, Ended):
@@ -256,11 +269,17 @@ def _knock(address: str) -> None:
         OSError: If there is nobody
     """
     protocol, _, location = address.rpartition("://")
-    if protocol in ("", "tcp", "tls"):
-        host, colon, port = location.rpartition(":")
-        if not (host and colon and port.isdecimal()):
-            raise ValueError("it has to be of the form tcp://HOST:PORT")
-        socket.create_connection((host.strip("[]"), int(port)), timeout=TIMEOUT).close()
+    if protocol not in _PROTOCOLS:
+        raise ValueError(f"there is no protocol '{protocol}'")
+    if protocol not in ("", "tcp", "tls"):
+        return
+    host, colon, port = location.rpartition(":")
+    if not (host and colon and port.isdecimal()):
+        raise ValueError("it has to be of the form tcp://HOST:PORT")
+    where = (host.strip("[]"), int(port))
+    with socket.create_connection(where, timeout=TIMEOUT) as connection:
+        if protocol != "tls":
+            connection.recv(1)  # who speaks first is no dashboard
 
 
 def _wait_for_workers(client: Any, timeout: float | None) -> None:

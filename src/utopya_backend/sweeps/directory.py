@@ -30,12 +30,12 @@ from ..errors import (
     FileInUseError,
     MissingFileError,
     OutputDirectoryError,
-    UserError,
 )
 from ..io.glance import has_writer
 from ..io.summary import read_end
 from ..space import Space, load_space
 from ..universe import make_run_dir
+from ..watching import latest_run
 from .config_files import config_files
 from .messages import Ended
 from .tally import Outcome
@@ -114,7 +114,7 @@ class SweepDirectory:
         """Opens the directory of a sweep, to continue it.
 
         Args:
-            path: The directory
+            path: The directory, or one with several runs, for the latest
 
         Raises:
             FileNotFoundError: If there is no sweep
@@ -122,7 +122,7 @@ class SweepDirectory:
         """
         from ..tools import load_cfg_file
 
-        path = Path(path).expanduser().absolute()
+        path = latest_run(path).absolute()
         space_file = path / "config" / "parameter_space.yml"
         if not space_file.exists():
             raise MissingFileError(
@@ -219,7 +219,7 @@ class SweepDirectory:
         return {
             number for number in self.space
             if (directory := self.universe(number)).is_dir()
-            and noted.get(directory.name, _outcome_in(directory)).is_complete
+            and (noted.get(directory.name) or _outcome_in(directory)).is_complete
         }  # fmt: skip
 
     def _noted(self) -> dict[str, Outcome]:
@@ -265,10 +265,7 @@ def set_aside(directory: str | os.PathLike[str]) -> None:
 
 def _outcome_in(directory: Path) -> Outcome:
     """What the output file of a universe says, where the record says nothing."""
-    try:
-        status, _ = read_end(directory / "data.h5")
-    except (UserError, OSError):
-        return Outcome.FAILED
+    status, _ = read_end(directory / "data.h5")
     if status == "finished":
         return Outcome.FINISHED
     return Outcome.STOPPED if status == "stopped: SIGUSR1" else Outcome.INTERRUPTED

@@ -19,6 +19,7 @@ from .messages import Ended, Event, Job, Reported
 from .program import Program
 
 _MAX_LINE = 1 << 20
+_MAX_REPORTS = 1000  # that are read at once
 _MAX_RESTARTS = 3
 _KILLED = 128 + 9
 GRACE = 5.0
@@ -118,7 +119,7 @@ class LocalEngine:
         return f"this machine, {self.num_workers} at the same time"
 
     def close(self) -> None:
-        """Ends what is still running, and waits until it has."""
+        """Ends what is still running, if need be by a kill."""
         self._control.close()  # the server has it end
         self._process.wait()
         self._reports.close()
@@ -158,14 +159,17 @@ class LocalEngine:
             raise answer
 
     def _read_reports(self) -> Iterator[Reported]:
-        while True:
+        """The last report of each universe, of those that are waiting."""
+        latest: dict[int, str] = {}
+        for _ in range(_MAX_REPORTS):  # there may be more all the time
             try:
                 datagram = self._reports.recv(_MAX_LINE, socket.MSG_DONTWAIT)
             except BlockingIOError:
-                return
+                break
             number, _, line = datagram.decode(errors="replace").partition(" ")
             if number.isdecimal() and int(number) in self._running:
-                yield Reported(int(number), line)
+                latest[int(number)] = line
+        yield from (Reported(number, line) for number, line in latest.items())
 
     def _note_end(self, ended: Ended) -> Ended:
         del self._running[ended.number]
@@ -173,7 +177,7 @@ class LocalEngine:
         return ended
 
     def _restart(self) -> Iterator[Ended]:
-        """Goes on with a new server, as somebody has killed the one there was."""
+        """Goes on with a new server, as the one that there was has ended."""
         now = time.monotonic()
         with self._lock:
             self.close()

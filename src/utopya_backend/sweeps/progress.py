@@ -161,10 +161,12 @@ class SweepLines:
         if now < self._next:
             return
         self._next = now + LINE_INTERVAL
-        self._write(
+        parts = [
             f"{self._name}: {tally.num_ended} of {tally.total} universes after "
-            f"{format_time(now - self._start)}, {describe(tally, self._rate)}"
-        )
+            f"{format_time(now - self._start)}",
+            describe(tally, self._rate),
+        ]
+        self._write(", ".join(filter(None, parts)))
 
     def close(self) -> None:
         """Does nothing."""

@@ -56,26 +56,27 @@ class ReportFile:
         if self._clock() >= self._next:
             self.write(tally)
 
-    def write(self, tally: Tally) -> None:
+    def write(self, tally: Tally, *, is_over: bool = False) -> None:
         """Writes the report.
 
         Args:
             tally: How far the sweep is
+            is_over: Whether it has ended
         """
         now = self._clock()
         self._next = now + REPORT_INTERVAL
         path = self._directory.path / "_report.txt"
         new = path.with_name("._report.txt.new")
-        text = "\n".join(self._describe(tally, now)) + "\n"
+        text = "\n".join(self._describe(tally, now, is_over)) + "\n"
         with suppress(OSError):  # a full disk: what matters is somewhere else
             new.write_text(text, encoding="utf-8")
             new.replace(path)
 
-    def _describe(self, tally: Tally, now: float) -> Iterator[str]:
+    def _describe(self, tally: Tally, now: float, is_over: bool) -> Iterator[str]:
         yield from _headline("Sweep report", "=")
         yield f"Run:     {self._directory.path}"
         yield f"Start:   {_format_date(self._start)}"
-        word = "End:  " if not tally.running else "Now:  "
+        word = "End:  " if is_over else "Now:  "
         yield f"{word}   {_format_date(now)}  ({format_time(now - self._start)})"
         yield from self._describe_host(tally)
         yield from _describe_progress(tally)

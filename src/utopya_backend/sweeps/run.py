@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,7 +131,7 @@ def run_universes(
                 supervisor.run()
             finally:
                 display.close()
-                report.write(tally)
+                report.write(tally, is_over=True)
     return Summary(tally, supervisor.ended_by, supervisor.signum)
 
 
@@ -196,16 +197,31 @@ def failures(directory: SweepDirectory, tally: Tally, most: int) -> list[Failure
             directory.universe(number),
             directory.space.position(number),
             codes[number],
-            _reason(directory.universe(number) / "out.log"),
+            _reason(directory.universe(number) / "out.log", codes[number]),
         )
         for number in sorted(codes)[:most]
     ]
 
 
-def _reason(log: Path, max_lines: int = 5) -> str:
+def _reason(log: Path, exit_code: int, max_lines: int = 5) -> str:
+    """Why a universe has failed, by its exit code and its log."""
     try:
         text = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return "It has no log."
+        text = "(There is no log.)"
+    if line := users_line(text):
+        return line
     found = error_in(text)
-    return users_line(text) or "\n".join(found.splitlines()[-max_lines:])
+    if found.startswith("Error: "):
+        return found
+    last = "\n".join(found.splitlines()[-max_lines:])
+    return f"{_describe_exit(exit_code)} Its log ends with\n{last}"
+
+
+def _describe_exit(exit_code: int) -> str:
+    try:
+        name = signal.Signals(exit_code - 128).name
+    except ValueError:
+        return f"Its process has ended with exit code {exit_code}."
+    memory = " Was there enough memory?" if name == "SIGKILL" else ""
+    return f"It was killed by {name}.{memory}"

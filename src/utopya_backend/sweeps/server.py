@@ -12,9 +12,11 @@ it has its universes stop, and kills those that do not.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import logging
+import multiprocessing.util
 import os
 import platform
 import signal
@@ -22,11 +24,13 @@ import socket
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
+from ..closing import close_all
 from ..display import Nothing, showing_by
 from ..errors import ModelImportError, UserError
 from ..io.provenance import source_commit, source_directory
@@ -36,6 +40,27 @@ from .messages import Ended, Job
 from .program import Program
 
 _PR_SET_PDEATHSIG = 1  # of Linux' prctl(2)
+
+
+class _Running(NamedTuple):
+    """A universe that is running."""
+
+    job: Job
+    start: float
+    returned: int
+    """The end of a pipe, to which it says that its program has returned"""
+
+    def has_returned(self) -> bool:
+        """Whether it has ended as programs do, and not by ``os._exit``."""
+        with os.fdopen(self.returned, "rb") as pipe:
+            os.set_blocking(self.returned, False)  # its children may hold it open
+            return bool(pipe.read(1))
+
+    def log(self, text: str) -> None:
+        """Adds a line to its log."""
+        path = os.path.join(self.job.directory, "out.log")
+        with suppress(OSError), open(path, "a", encoding="utf-8") as file:
+            print(text, file=file)
 
 
 class Server:
@@ -54,7 +79,14 @@ class Server:
         self._grace = grace
         self._control = control
         self._reports = reports
-        self._running: dict[int, tuple[int, float]] = {}  # by the process id
+        self._running: dict[int, _Running] = {}  # by the process id
+        self._handlers = {
+            # What is meant for all processes of a job is not meant for this one.
+            signum: signal.signal(signum, signal.SIG_IGN)
+            for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        }
+        # Also where a shell has started this in the background
+        self._handlers[signal.SIGINT] = signal.default_int_handler
         self._wake_up, self._awake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._run_universe: Callable[[Job], int] = lambda job: 1
 
@@ -105,26 +137,36 @@ class Server:
 
     def _fork(self, job: Job) -> None:
         start = time.monotonic()
+        returned, tell_returned = os.pipe()
         try:
             pid = os.fork()
         except OSError as error:  # there is no memory for another process
+            os.close(returned)
+            os.close(tell_returned)
             print(f"Cannot start a universe: {error}", file=sys.stderr, flush=True)
             self._control.send(Ended(job.number, 1, 0.0, 0.0, platform.node()))
             return
         if pid == 0:
-            self._become_universe(job)
-        self._running[pid] = (job.number, start)
+            os.close(returned)
+            self._become_universe(job, tell_returned)
+        os.close(tell_returned)
+        self._running[pid] = _Running(job, start, returned)
 
-    def _become_universe(self, job: Job) -> NoReturn:
+    def _become_universe(self, job: Job, tell_returned: int) -> NoReturn:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for signum, handler in self._handlers.items():
+                signal.signal(signum, handler)
             os.setpgid(0, 0)  # so that it can be killed with all that it starts
             _die_with_parent()
+            _forget_exit_functions()
             for descriptor in (self._control.fileno(), self._wake_up, self._awake):
                 os.close(descriptor)
             code = exit_code_or_error(lambda: self._run_universe(job))
+            with suppress(OSError):  # the model may have closed it
+                os.write(tell_returned, b".")
         finally:
             os._exit(code)
 
@@ -139,12 +181,17 @@ class Server:
                 return
             if pid not in self._running:
                 continue
-            number, start = self._running.pop(pid)
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)  # what it has started, and left
+            universe = self._running.pop(pid)
             code = os.waitstatus_to_exitcode(status)
+            if not universe.has_returned() and code == 0:
+                universe.log("Error: The process has ended by os._exit(0).")
+                code = 1
             ended = Ended(
-                number,
+                universe.job.number,
                 code if code >= 0 else 128 - code,
-                time.monotonic() - start,
+                time.monotonic() - universe.start,
                 usage.ru_utime + usage.ru_stime,
                 platform.node(),
             )
@@ -152,8 +199,8 @@ class Server:
                 self._control.send(ended)
 
     def _send_signal(self, number: int, signum: int) -> None:
-        for pid, (running, _) in self._running.items():
-            if running == number:
+        for pid, universe in self._running.items():
+            if universe.job.number == number:
                 with suppress(ProcessLookupError):
                     _send(pid, signum)
 
@@ -186,6 +233,21 @@ def _die_with_parent() -> None:
     """Has this process be killed when the server is, where there is a way to."""
     if _prctl is not None:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _forget_exit_functions() -> None:
+    """Forgets what the import of the model has registered for the server's exit.
+
+    A temporary directory that a module has made is there for all universes, and not to
+    be removed by the first one that ends.
+    """
+    atexit._clear()
+    registry: Any = weakref.finalize
+    registry._registry.clear()
+    registry._registered_with_atexit = False
+    exit_of_multiprocessing: Any = multiprocessing.util
+    atexit.register(exit_of_multiprocessing._exit_function)
+    atexit.register(close_all)
 
 
 class _Rehearsal(StepwiseModel):
