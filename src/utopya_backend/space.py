@@ -187,6 +187,11 @@ class Space:
             "perform_sweep": True,
         }
 
+    def describe_size(self) -> str:
+        """Says how many universes there are, and why."""
+        sizes = " × ".join(f"{name} ({len(v):,})" for name, v in self.coords.items())
+        return f"{self.num_universes:,} universes: {sizes}"
+
     def describe(self) -> Iterator[str]:
         """Describes the dimensions, a line each."""
         for name, values in self.coords.items():

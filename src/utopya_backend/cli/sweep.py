@@ -10,18 +10,19 @@ import click
 from ..errors import ConfigError, UserError
 from ..finding import ModelInfo, find_model
 from ..space import Space, import_paramspace
-from ..sweeps.api import (
+from ..sweeps.directory import SweepDirectory
+from ..sweeps.local import num_cores
+from ..sweeps.options import (
     MAX_UNIVERSES,
+    Options,
     check_options,
     describe_settings,
     find_model_of,
     make_rules,
     options_of,
 )
-from ..sweeps.directory import SweepDirectory
-from ..sweeps.local import num_cores
 from ..sweeps.progress import NoDisplay, SweepDisplay, display_of_sweep
-from ..sweeps.run import Options, Summary, failures, remove_unused, run_universes
+from ..sweeps.run import Summary, failures, remove_unused, run_universes
 from ..sweeps.tally import Outcome
 from ..tools import format_time, load_cfg_file
 from ..universe import resolve_space
@@ -267,8 +268,7 @@ def _describe(info: ModelInfo, space: Space) -> None:
 def _confirm_size(space: Space) -> None:
     if space.num_universes <= MAX_UNIVERSES:
         return
-    sizes = " × ".join(f"{name} ({len(v):,})" for name, v in space.coords.items())
-    click.echo(f"This sweep has {space.num_universes:,} universes: {sizes}.", err=True)
+    click.echo(f"This sweep has {space.describe_size()}.", err=True)
     if not sys.stdin.isatty():
         raise ConfigError("If that is meant, say --yes.")
     click.confirm("Run all of them?", abort=True, err=True)

@@ -17,23 +17,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ConfigError, ParameterError, UserError
+from ..errors import UserError
 from ..finding import ModelInfo
 from ..interactive import Model, find, remove_directory, settings_of
-from ..space import Space
 from ..universe import resolve_space
 from .directory import SweepDirectory
+from .options import (
+    MAX_UNIVERSES,
+    Options,
+    check_options,
+    check_size,
+    describe_settings,
+    find_model_of,
+    make_rules,
+    options_of,
+)
 from .progress import NoDisplay, SweepDisplay, display_of_sweep
-from .run import Failure, Options, Summary, failures, remove_unused, run_universes
-from .stopping import parse_stop_conditions
-from .supervisor import Rules
+from .run import Failure, Summary, failures, remove_unused, run_universes
 from .tally import Outcome
 
 if TYPE_CHECKING:
     import xarray
-
-MAX_UNIVERSES = 100_000
-"""Larger sweeps are begun only if the user confirms that they are meant"""
 
 
 def sweep(
@@ -147,6 +151,9 @@ def continue_sweep(
     model: Model | None = None,
     *,
     workers: int | None = None,
+    scheduler: str | None = None,
+    cluster: str | None = None,
+    time_limit: float | None = None,
     progress: bool = True,
 ) -> SweepResult:
     """Runs those universes of a sweep that are missing, or have failed.
@@ -155,6 +162,9 @@ def continue_sweep(
         path: The directory of the run
         model: The model, if it is not where it was
         workers: How many universes run at the same time
+        scheduler: The address of a Dask scheduler, as of :py:func:`sweep`
+        cluster: The kind of a cluster to be started, likewise
+        time_limit: After this time the sweep ends [s]
         progress: Whether to show the progress
 
     Returns:
@@ -166,7 +176,10 @@ def continue_sweep(
     """
     directory = SweepDirectory.open(path)
     info, _ = find(find_model_of(directory) if model is None else model)
-    options = options_of(directory, workers=workers)
+    options = options_of(
+        directory, workers=workers, scheduler=scheduler, cluster=cluster,
+        time_limit=time_limit,
+    )  # fmt: skip
     summary = _run(info, directory, options, progress=progress)
     return _returned(_result_of(info.name, directory, summary), summary.signum)
 
@@ -249,150 +262,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(element) for element in value]
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
-
-
-# .. What the command needs, too ..............................................
-
-
-def check_size(space: Space, most: float = MAX_UNIVERSES) -> None:
-    """Refuses sweeps that are probably larger than they are meant to be.
-
-    Args:
-        space: The parameter space
-        most: How many universes it may have
-
-    Raises:
-        ValueError: If it has more
-    """
-    if space.num_universes > most:
-        sizes = " × ".join(f"{name} ({len(v):,})" for name, v in space.coords.items())
-        raise ConfigError(
-            f"This sweep has {space.num_universes:,} universes: {sizes}. If it is "
-            f"meant to have more than {most:,.0f}, say so by max_universes."
-        )
-
-
-def check_options(options: Options) -> None:
-    """Checks how a sweep is to be run.
-
-    Args:
-        options: How
-
-    Raises:
-        ValueError: If that is impossible
-    """
-    workers = options.workers
-    if workers is not None and (not isinstance(workers, int) or workers < 1):
-        raise ParameterError(
-            f"workers has to be an integer of at least 1, but is {workers!r}."
-        )
-    if options.scheduler is not None and options.cluster is not None:
-        raise ParameterError(
-            "Either a scheduler that is running or a cluster to be started runs the "
-            "universes: leave out scheduler or cluster."
-        )
-    limit = options.rules.time_limit
-    if limit is not None and (not isinstance(limit, (int, float)) or not limit > 0):
-        raise ParameterError(
-            f"The time limit has to be a positive number of seconds, but is {limit!r}."
-        )
-
-
-def make_rules(
-    stop_conditions: Any, time_limit: float | None, *, fail_fast: bool
-) -> Rules:
-    """When universes are ended.
-
-    Args:
-        stop_conditions: In the frontend's notation
-        time_limit: For the whole sweep [s]
-        fail_fast: Whether the sweep ends with the first failure
-
-    Raises:
-        UserError: If a stop condition is not what it has to be
-    """
-    return Rules(parse_stop_conditions(stop_conditions), time_limit, fail_fast)
-
-
-def describe_settings(
-    model: Model, options: Options, stop_conditions: Any
-) -> dict[str, Any]:
-    """What has to be known of a sweep to continue it.
-
-    Args:
-        model: The model, as the user gave it
-        options: How it is run
-        stop_conditions: In the frontend's notation
-    """
-    source = None
-    if isinstance(model, (str, os.PathLike)):
-        path = Path(model).expanduser()
-        source = str(path.absolute()) if path.exists() else _absolute(os.fspath(model))
-    return {
-        "model": source,
-        "fresh": options.fresh,
-        "fail_fast": options.rules.fail_fast,
-        "time_limit": options.rules.time_limit,
-        "stop_conditions": list(stop_conditions) if stop_conditions else None,
-    }
-
-
-def _absolute(source: str) -> str:
-    """``model.py:Walk`` with the whole path; ``package.module:Walk`` as it is."""
-    where, colon, name = source.rpartition(":")
-    is_file = where.endswith(".py")
-    return (
-        f"{os.path.abspath(os.path.expanduser(where))}{colon}{name}"
-        if is_file
-        else source
-    )
-
-
-def find_model_of(directory: SweepDirectory) -> str:
-    """The model of a sweep.
-
-    Args:
-        directory: The sweep
-
-    Raises:
-        ValueError: If it does not say which one that is
-    """
-    source = directory.settings.get("model")
-    if not isinstance(source, str):
-        raise ConfigError(
-            f"The run {directory.path} does not say where its model is: give it, too."
-        )
-    return source
-
-
-def options_of(
-    directory: SweepDirectory,
-    *,
-    workers: int | None = None,
-    scheduler: str | None = None,
-    cluster: str | None = None,
-    time_limit: float | None = None,
-    fresh: bool = False,
-    fail_fast: bool = False,
-) -> Options:
-    """How a sweep is run that is continued: as before, if nothing else is said.
-
-    Args:
-        directory: The sweep
-        workers: How many universes run at the same time
-        scheduler: The address of a Dask scheduler
-        cluster: The kind of a cluster
-        time_limit: For the whole sweep [s]
-        fresh: Whether each universe gets an interpreter of its own
-        fail_fast: Whether the sweep ends with the first failure
-    """
-    before = directory.settings
-    rules = make_rules(
-        before.get("stop_conditions"),
-        time_limit or before.get("time_limit"),
-        fail_fast=fail_fast or bool(before.get("fail_fast")),
-    )
-    fresh = fresh or bool(before.get("fresh"))
-    options = Options(workers, fresh, scheduler, cluster, rules)
-    check_options(options)
-    return options

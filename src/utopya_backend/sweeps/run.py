@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,39 +13,15 @@ from ..finding import ModelInfo
 from ..process import error_in, users_line
 from .directory import SweepDirectory, set_aside
 from .local import LocalEngine, num_cores
+from .options import Options
 from .program import Program
 from .progress import SweepDisplay
 from .report import ReportFile
-from .supervisor import Rules, Supervisor
+from .supervisor import Supervisor
 from .tally import Tally
 
 if TYPE_CHECKING:
     from .cluster import DaskEngine
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a sweep is run.
-
-    Attributes:
-        workers: How many universes may run at the same time; by default, as many as
-            there are cores, or workers of the cluster
-        fresh: Whether each universe gets an interpreter of its own
-        scheduler: The address of a Dask scheduler, if its workers are to run them
-        cluster: The kind of a cluster to be started for it, e.g. ``slurm``
-        rules: When universes are ended, or the whole sweep is
-    """
-
-    workers: int | None = None
-    fresh: bool = False
-    scheduler: str | None = None
-    cluster: str | None = None
-    rules: Rules = field(default_factory=Rules)
-
-    @property
-    def uses_dask(self) -> bool:
-        """Whether a cluster runs the universes."""
-        return self.scheduler is not None or self.cluster is not None
 
 
 @dataclass(frozen=True)

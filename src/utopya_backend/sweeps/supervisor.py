@@ -66,7 +66,7 @@ class _Running:
     """A universe that is being run."""
 
     start: float
-    is_told_to_stop: bool = False
+    stopped_by: str = ""
     monitor: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -157,14 +157,17 @@ class Supervisor:
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Ended):
-            del self._running[event.number]
+            universe = self._running.pop(event.number)
             outcome = outcome_of(event.exit_code, is_ending=bool(self.ended_by))
             self.tally.add(event, outcome)
+            if outcome is Outcome.STOPPED and universe.stopped_by:
+                names = self.tally.stopped_by.setdefault(universe.stopped_by, [])
+                names.append(event.number)
             self._directory.note(event, outcome)
             if outcome is Outcome.FAILED and self._rules.fail_fast:
                 self._end("a failure", signal.SIGTERM)
-        elif universe := self._running.get(event.number):
-            self._note_report(event, universe)
+        elif event.number in self._running:
+            self._note_report(event, self._running[event.number])
 
     def _note_report(self, event: Reported, universe: _Running) -> None:
         if self._needs_monitor:
@@ -177,13 +180,12 @@ class Supervisor:
             return
         now = self._clock()
         for number, universe in self._running.items():
-            if universe.is_told_to_stop:
+            if universe.stopped_by:
                 continue
             for condition in self._rules.stop_conditions:
                 if condition.is_fulfilled(now - universe.start, universe.monitor):
-                    universe.is_told_to_stop = True
+                    universe.stopped_by = condition.name
                     self._engine.send_signal(number, SIG_STOPCOND)
-                    self.tally.stopped_by.setdefault(condition.name, []).append(number)
                     break
 
     def _look_at_limits(self) -> None:
