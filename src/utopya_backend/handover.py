@@ -10,11 +10,9 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass
 class Handover:
     """What is known of a universe, so that its model need not look it up.
 
@@ -28,11 +26,27 @@ class Handover:
             number of iterations. None until there is one.
     """
 
-    cfg_file: str
-    cfg: Mapping[str, Any]
-    text: str
-    source_commits: Mapping[str, str | None] = field(default_factory=dict)
-    end: tuple[str, int] | None = None
+    # No dataclass: these take a model longer to import than all of this.
+    def __init__(
+        self,
+        cfg_file: str,
+        cfg: Mapping[str, Any],
+        text: str,
+        source_commits: Mapping[str, str | None],
+    ) -> None:
+        """Takes what is known.
+
+        Args:
+            cfg_file: See the attributes, as for all of them
+            cfg: See there
+            text: See there
+            source_commits: See there
+        """
+        self.cfg_file = cfg_file
+        self.cfg = cfg
+        self.text = text
+        self.source_commits = source_commits
+        self.end: tuple[str, int] | None = None
 
 
 _in_use: ContextVar[Handover | None] = ContextVar("_in_use", default=None)
