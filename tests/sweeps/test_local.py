@@ -294,10 +294,11 @@ def test_a_server_that_is_killed_again_and_again(runs, engine_of):
 def test_threads_of_libraries():
     names = set(local._THREADS)
     alone = _environment({"A": "b"}, 1)
-    assert alone == {"A": "b"}
+    at_once = {"PYTHONUNBUFFERED": "1"}
+    assert alone == {"A": "b", **at_once}
     several = _environment({"A": "b"}, 2)
-    assert several == {"A": "b", **dict.fromkeys(names, "1")}
-    chosen = {"OMP_NUM_THREADS": "4"}
+    assert several == {"A": "b", **at_once, **dict.fromkeys(names, "1")}
+    chosen = {"OMP_NUM_THREADS": "4", "PYTHONUNBUFFERED": ""}
     assert _environment(chosen, 2) == chosen  # somebody has thought about it
 
 

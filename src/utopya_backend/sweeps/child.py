@@ -145,7 +145,7 @@ def exit_code_or_error(run: Callable[[], int]) -> int:
 
 
 def _print_to(path: str) -> None:
-    """Has all that this process prints go to a new file, line by line."""
+    """Has all that this process prints go to a new file."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o666)
     for stream in (1, 2):

@@ -209,7 +209,8 @@ def _environment(environ: Mapping[str, str], num_workers: int) -> dict[str, Any]
     threads = dict.fromkeys(_THREADS, "1") if num_workers > 1 else {}
     if any(name in environ for name in _THREADS):
         threads = {}
-    return {**threads, **environ}
+    # What is printed is there at once and in order, also if the process crashes then.
+    return {"PYTHONUNBUFFERED": "1", **threads, **environ}
 
 
 def num_cores() -> int:
