@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from utopya_backend.finding import ModelInfo, find_model, load_class
+from utopya_backend.finding import ModelInfo, find_model, load_class, split_source
 
 INFO = "model_name: M\npaths: {executable: run_model.py}\n"
 
@@ -147,6 +147,32 @@ def test_class(source, model, tmp_path):
     assert info.cls is load_class(info)
     (tmp_path / "Walk_cfg.yml").touch()
     assert find_model(model).default_cfg == tmp_path / "Walk_cfg.yml"
+
+
+@pytest.mark.parametrize(
+    "parent", ["2026-01-31T12:00:00", "a::b", "v1.py", "k=1, [x]*?", "100% #1 {b}"]
+)
+@pytest.mark.parametrize("model", ["walk.py", "walk.py:Walk"])
+def test_class_below_any_directory(source, monkeypatch, tmp_path, parent, model):
+    source(WALK, f"{parent}/walk.py")
+    place = f"{tmp_path / parent / 'walk.py'}:Walk"
+    for where in (f"{parent}/{model}", str(tmp_path / parent / model)):
+        assert find_model(where).args[-1] == place
+    monkeypatch.chdir(tmp_path / parent)
+    info = find_model(model)
+    assert info.args[-1] == info.source == place
+    assert split_source(info.source) == (str(tmp_path / parent / "walk.py"), "Walk")
+    assert load_class(info) is load_class(model)
+
+
+def test_program_below_a_directory_with_a_colon(source):
+    source(WALK, "12:00/M/run_model.py")
+    source(INFO, "12:00/M/M_info.yml")
+    info = find_model("12:00/M")
+    assert split_source(info.source) == (info.source, "")
+    assert load_class(info).__name__ == "Walk"
+    with pytest.raises(FileNotFoundError, match="Did you mean 'M'"):
+        find_model("12:00/MM")
 
 
 def test_class_in_a_package(source):

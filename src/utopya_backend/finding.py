@@ -76,9 +76,25 @@ def find_model(model: str | os.PathLike[str]) -> ModelInfo:
     if path.suffix == ".py" and path.is_file():
         manifest = _manifest_with_executable(path)
         return _read_manifest(manifest) if manifest else _of_class(str(path.absolute()))
-    if ":" in os.fspath(model) and not path.exists():
+    if ":" in path.name and not path.exists():
         return _of_class(os.fspath(model))
     return _read_manifest(find_manifest(path))
+
+
+def split_source(source: str) -> tuple[str, str]:
+    """Splits what says where a class is.
+
+    Args:
+        source: ``model.py``, ``model.py:MyModel`` or ``package.module:MyModel``; the
+            directories of a file may have colons in their names
+
+    Returns:
+        The file or module; and the name of the class, which may be empty
+    """
+    if source.endswith(".py") or ":" not in source:
+        return source, ""
+    where, _, name = source.rpartition(":")
+    return where, name
 
 
 def load_class(model: str | os.PathLike[str] | ModelInfo) -> type[BaseModel]:
@@ -112,7 +128,7 @@ def load_class(model: str | os.PathLike[str] | ModelInfo) -> type[BaseModel]:
 
 def _of_class(source: str) -> ModelInfo:
     cls = _load_from_source(source)
-    where, _, name = source.rpartition(":") if ":" in source else (source, "", "")
+    where, name = split_source(source)
     if where.endswith(".py"):
         where = os.path.abspath(os.path.expanduser(where))
     source = f"{where}:{name or cls.__qualname__}"
@@ -135,7 +151,7 @@ def _load_from_source(source: str, name: str = "") -> type[BaseModel]:
         source: ``model.py``, ``model.py:MyModel`` or ``package.module:MyModel``
         name: Which class to take if there are several and the source does not say it
     """
-    where, _, class_name = source.rpartition(":") if ":" in source else (source, "", "")
+    where, class_name = split_source(source)
     if where.endswith(".py"):
         module = _import(where, import_file, _existing_file(where))
     elif re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", where):

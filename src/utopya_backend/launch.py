@@ -8,14 +8,14 @@ import os
 import sys
 
 from .errors import hide_traceback_of_user_errors
-from .finding import load_class
+from .finding import load_class, split_source
 
 
 def main() -> None:
     """Runs the model; its exit code is that of the process."""
     hide_traceback_of_user_errors()
     _, source, cfg_file = sys.argv
-    where = source.rpartition(":")[0]
+    where = split_source(source)[0]
     # As if it was run by itself, also for what it imports later on
     sys.path[0] = os.path.dirname(where) if where.endswith(".py") else os.getcwd()
     cls = load_class(source)

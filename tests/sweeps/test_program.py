@@ -247,6 +247,19 @@ def test_a_class_in_a_file(runs):
     assert f"['Other', '{runs.directory}/uni1/config.yml']" in runs.log()
 
 
+@WARM_AND_FRESH
+@pytest.mark.parametrize("text", [HEAD, HEAD + MAIN], ids=["class", "program"])
+def test_below_a_directory_with_a_colon(runs, fresh, text):
+    directory = runs.directory / "12:00"
+    directory.mkdir()
+    (directory / "run_model.py").write_text(text)
+    if text != HEAD:
+        info = "model_name: M\npaths: {executable: run_model.py}\n"
+        (directory / "M_info.yml").write_text(info)
+    model = find_model(directory / "run_model.py")
+    assert runs(model, fresh=fresh)[1].exit_code == 0, runs.log()
+
+
 def test_a_class_in_a_module(runs, monkeypatch):
     package = runs.directory / "lib" / "my_package_of_models"
     package.mkdir(parents=True)

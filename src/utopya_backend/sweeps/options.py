@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, ParameterError
+from ..finding import split_source
 from ..interactive import Model
 from ..space import Space
 from .directory import SweepDirectory
@@ -128,13 +129,10 @@ def describe_settings(
 
 def _absolute(source: str) -> str:
     """``model.py:Walk`` with the whole path; ``package.module:Walk`` as it is."""
-    where, colon, name = source.rpartition(":")
-    is_file = where.endswith(".py")
-    return (
-        f"{os.path.abspath(os.path.expanduser(where))}{colon}{name}"
-        if is_file
-        else source
-    )
+    where, name = split_source(source)
+    if not where.endswith(".py"):
+        return source
+    return f"{os.path.abspath(os.path.expanduser(where))}:{name}"
 
 
 def find_model_of(directory: SweepDirectory) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import MissingPackageError, ModelImportError, ParameterError
-from ..finding import ModelInfo, load_class
+from ..finding import ModelInfo, load_class, split_source
 from ..importing import import_file
 
 Run = Callable[[str], Any]
@@ -76,9 +76,8 @@ class Program:
             model = _unpickle(self.cls)
             return _runner_of_class(model), model
         assert self.source is not None  # or it would be a fresh one
-        file, _, name = self.source.rpartition(":")
-        script = "" if name and file else self.source
-        where = script or file
+        where, name = split_source(self.source)
+        script = "" if name else self.source
         # As if it was run by itself, also for what it imports later on
         sys.path.insert(0, os.path.dirname(where) if where.endswith(".py") else "")
         model = load_class(ModelInfo(self.name, source=self.source))
