@@ -23,6 +23,7 @@ BUILTINS = {
     errors.OutputNotADirectoryError: NotADirectoryError,
     errors.ExecutableError: OSError,
     errors.ClusterError: RuntimeError,
+    errors.InexactError: ValueError,
     errors.UnknownVariableError: LookupError,
     errors.UnknownDimensionError: LookupError,
     errors.NotDrawableError: ValueError,

@@ -113,6 +113,10 @@ class ModelNameError(UserError, ValueError):
     """A model cannot have this name."""
 
 
+class InexactError(UserError, ValueError):
+    """Values cannot be read as they are, but rounded only."""
+
+
 class UnknownVariableError(UserError, LookupError):
     """Output does not have the variable that was named."""
 

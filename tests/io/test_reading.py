@@ -355,13 +355,16 @@ def test_time_series_that_are_none(write):
         file["named/late"] = [1]
         file["twice/1"] = [1]
         file["twice/1"].attrs["dim_names"] = ["time"]
-        for name in ("changing", "named", "twice"):
+        file["types/1"] = [1]
+        file["types/2"] = np.zeros(1, [("a", int)])
+        for name in ("changing", "named", "twice", "types"):
             file[name].attrs["content"] = "time_series"
         file.create_group("empty").attrs["content"] = "time_series"
 
     with pytest.warns(LabelWarning):
         tree = write(fill)
-    assert set(tree.dataset) == {"changing_1", "changing_2", "named_late", "twice_1"}
+    names = {"changing_1", "changing_2", "named_late", "twice_1", "types_1", "types_2"}
+    assert set(tree.dataset) == names
 
 
 # .. When it is read ............

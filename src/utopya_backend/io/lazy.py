@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import h5py
 import numpy as np
 
+from .missing import Array as Array
+from .missing import all_missing, common_type, put, with_missing
 from .opening import open_hdf5
-
-Array = np.ndarray[Any, Any]
 
 Index = tuple[int | slice | Array, ...]
 """For each axis a number, a slice with a positive step, or an array of numbers.
@@ -172,7 +172,7 @@ class GridArray:
 class StackedArray:
     """Arrays of many files or groups, stacked along new first axes.
 
-    They may differ in size. What is missing is NaN.
+    They may differ in size. What is missing is so in the sense of :py:mod:`.missing`.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class StackedArray:
             array.shape == inner for array in arrays
         )
         self.shape = shape + inner
-        self.dtype = np.result_type(*(array.dtype for array in arrays))
+        self.dtype = common_type(array.dtype for array in arrays)
         if not is_complete:
             self.dtype = with_missing(self.dtype)
         self._parts = parts
@@ -208,7 +208,7 @@ class StackedArray:
             np.arange(size)[part] for size, part in zip(sizes, index, strict=True)
         ]
         outer, inner = numbers[: self._num_outer], numbers[self._num_outer :]
-        values = np.full([np.size(n) for n in numbers], missing(self.dtype), self.dtype)
+        values = all_missing(map(np.size, numbers), self.dtype)
         places = itertools.product(*(range(np.size(n)) for n in outer))
         with keeping_open():
             self._read_parts(values, places, outer, inner)
@@ -234,7 +234,7 @@ class StackedArray:
             ]
             wanted = tuple(np.ravel(n)[i] for n, i in zip(inner, inside, strict=True))
             where: Any = (*place, *np.ix_(*inside))
-            values[where] = array.read(wanted)
+            put(values, where, array.read(wanted))
 
 
 class PlacedArray:
@@ -275,8 +275,8 @@ class PlacedArray:
                 numbers = origin[numbers]
             inner.append(numbers[numbers >= 0])
             found.append(numbers >= 0)
-        values = np.full([len(f) for f in found], missing(self.dtype), self.dtype)
-        values[np.ix_(*found)] = self._array.read(tuple(inner))
+        values = all_missing(map(len, found), self.dtype)
+        put(values, np.ix_(*found), self._array.read(tuple(inner)))
         return values
 
 
@@ -310,28 +310,9 @@ def take(values: Array, index: Index) -> Array:
     """
     for axis in reversed(range(values.ndim)):
         part = index[axis]
-        values = values[(slice(None),) * axis + (part,)]
+        # The dots keep it an array: a single object would come out of it otherwise.
+        values = values[(slice(None),) * axis + (part, ...)]
     return values
-
-
-def with_missing(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The type for values of which some are missing: floats instead of integers.
-
-    Args:
-        dtype: The type of the values
-    """
-    return np.result_type(dtype, np.float64) if dtype.kind in "biu" else dtype
-
-
-def missing(dtype: np.dtype[Any]) -> Any:
-    """What stands for a value that is missing: NaN, where there is such a value.
-
-    Args:
-        dtype: The data type
-    """
-    return {"f": np.nan, "c": np.nan, "O": None}.get(
-        dtype.kind, np.zeros((), dtype)[()]
-    )
 
 
 def _span(part: int | slice | Array, size: int) -> slice:

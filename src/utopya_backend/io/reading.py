@@ -17,6 +17,7 @@ from ..errors import MissingPackageError
 from .attributes import read_attributes
 from .labels import is_label, read_coords, read_dims
 from .lazy import Array, GridArray, Labelled, LazyArray, StackedArray, StoredArray
+from .missing import common_type
 from .opening import (
     find_outputs,
     open_for_reading,
@@ -56,7 +57,8 @@ def open_output(path: str | os.PathLike[str]) -> "xarray.DataTree":
         If there are many universes, the parameters in which they differ are
         dimensions in front of the others; a parameter that is coupled to one of
         these is a further coordinate along it. Where something is missing, because
-        a universe is, or has ended early, there is NaN.
+        a universe is, or has ended early, there is NaN, NaT or None, never anything
+        that looks like data; see :py:mod:`.missing`.
 
     Raises:
         ImportError: If xarray is not installed
@@ -276,11 +278,17 @@ def _read_time_series(
 
     There may be very many: the labels are those of the largest one.
     """
+    path = _path_of(group)
     try:
         by_time = sorted((int(key), key) for key in group)
         ids = [h5py.h5d.open(group.id, key.encode()) for _, key in by_time]
+        arrays: dict[tuple[int, ...], LazyArray] = {
+            (number,): StoredArray(path, f"{printable(group.name)}/{key}", dset_id)
+            for number, ((_, key), dset_id) in enumerate(zip(by_time, ids, strict=True))
+        }
         ranks = {len(dset_id.shape) for dset_id in ids}
-    except (ValueError, KeyError):
+        common_type(array.dtype for array in arrays.values())
+    except (ValueError, KeyError, TypeError):
         ranks = set()
     has_time = ranks and "time" in _labelled_dims(group[by_time[0][1]])
     if len(ranks) != 1 or has_time:
@@ -288,11 +296,6 @@ def _read_time_series(
             _warn(f"The group {group.name} is no time series, as it says")
         others = _read_group(group, above).variables
         return {f"{name}_{key}": data for key, data in others.items()}
-    path = _path_of(group)
-    arrays: dict[tuple[int, ...], LazyArray] = {
-        (number,): StoredArray(path, f"{printable(group.name)}/{key}", dset_id)
-        for number, ((_, key), dset_id) in enumerate(zip(by_time, ids, strict=True))
-    }
     array = StackedArray(arrays, (len(arrays),))
     largest = max(range(len(ids)), key=lambda number: ids[number].shape)
     dset = group[by_time[largest][1]]

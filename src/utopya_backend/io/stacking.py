@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .lazy import Array, Labelled, LazyArray, PlacedArray, StackedArray
+from .missing import common_type
 from .reading import Node
 
 Position = tuple[int, ...]
@@ -216,7 +217,7 @@ def _is_same(one: Any, other: Any) -> bool:
 
 def _have_common_type(dtypes: Iterable[np.dtype[Any]]) -> bool:
     try:
-        np.result_type(*dtypes)
+        common_type(dtypes)
     except TypeError:
         return False
     return True
