@@ -16,6 +16,7 @@ from utopya_backend.display import (
     Nothing,
     Report,
     Speed,
+    bar_or_lines,
     display_of,
     show_entries,
     showing_by,
@@ -62,6 +63,11 @@ def test_in_a_log_file(tmp_path):
     with open(tmp_path / "log", "w") as file:
         subprocess.run([sys.executable, "-c", PROGRAM], stdout=file, check=True)
     assert (tmp_path / "log").read_text() == ""  # a minute has not passed
+
+
+def test_terminal_without_tqdm(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    assert isinstance(bar_or_lines("M", print), LogLines)
 
 
 def test_replaced_output(monkeypatch):

@@ -132,7 +132,7 @@ def draw(
     )
     figure.colorbar(image, label="Relative error of the mean outbreak", extend="max")
     levels = float(best["error"]) * np.array([HARDLY_MORE, 2, 3])
-    contours = error.plot.contour(ax=ax, x=x, y=y, levels=levels, colors="black")
+    contours = error.plot.contour(ax=ax, x=x, y=y, levels=levels, colors=["black"])
     ax.clabel(contours, fmt="%.2f", fontsize=8)
     ax.scatter(
         outbreaks[x], outbreaks[y], 8, "white", alpha=0.3, label="Model's outbreaks"

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
+from importlib.util import find_spec
 from typing import Any, NamedTuple, Protocol, TextIO
 
 import numpy as np
@@ -82,10 +83,26 @@ def display_of(name: str) -> Display:
     stdout = sys.__stdout__
     if stdout is not None and stdout is sys.stdout:
         if stdout.isatty():
-            return Bar(name)
+            return bar_or_lines(name, _print_at_once)
         if stat.S_ISREG(os.fstat(stdout.fileno()).st_mode):
-            return LogLines(name, lambda line: print(line, flush=True))
-    return Bar(name) if in_notebook() else FrontendLines(name)
+            return LogLines(name, _print_at_once)
+    if in_notebook():
+        return bar_or_lines(name, _print_at_once)
+    return FrontendLines(name)
+
+
+def bar_or_lines(name: str, write: Callable[[str], Any]) -> Display:
+    """A bar; lines without tqdm, as in an environment that is the frontend's.
+
+    Args:
+        name: The name of the model
+        write: Called with each line
+    """
+    return Bar(name) if find_spec("tqdm") else LogLines(name, write)
+
+
+def _print_at_once(line: str) -> None:
+    print(line, flush=True)
 
 
 def in_notebook() -> bool:

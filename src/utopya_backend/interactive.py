@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any
 from . import yaml
 from .benchmark import ModelBenchmarkMixin
 from .display import (
-    Bar,
     Display,
     FrontendLines,
     LogLines,
     Several,
+    bar_or_lines,
     in_notebook,
     showing_by,
 )
@@ -366,9 +366,10 @@ def _timers_of(model: BaseModel) -> dict[str, float]:
 
 
 def _display(name: str) -> Display:
+    write = logging.getLogger().info
     if in_notebook() or (sys.stderr is not None and sys.stderr.isatty()):
-        return Bar(name)
-    return LogLines(name, logging.getLogger().info)
+        return bar_or_lines(name, write)
+    return LogLines(name, write)
 
 
 def _interruption(exit_code: int, result: Result) -> BaseException:

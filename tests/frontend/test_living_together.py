@@ -1,5 +1,6 @@
 """The ways to have the frontend and this package, as README.md gives them."""
 
+import json
 import os
 import re
 import subprocess
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import h5py
 import pytest
+
+from utopya_backend import load_cfg_file
 
 from .conftest import ROOT
 
@@ -86,6 +89,25 @@ def test_pythonpath(shell):
     )
     assert "This is not utopya-backend, but the package of the same name" in editable
     assert "utopya-backend is installed, too, but found later" in editable
+
+
+def test_in_the_frontends_own_environment(shell, frontend_env):
+    """It has numpy, h5py and ruamel.yaml, and nothing else that this package needs."""
+    python = frontend_env / "bin/python"
+    shell(f'for name in isal tqdm _ruamel_yaml; do ! {python} -c "import $name"; done')
+    path = shell.home / "data.h5"
+    parameters = load_cfg_file(ROOT / "examples/Influenza/Influenza_cfg.yml")
+    cfg = {"root_model_name": "Influenza", "Influenza": parameters, "num_steps": 9}
+    with open(shell.home / "config.yml", "w") as file:
+        json.dump(cfg | {"output_path": str(path)}, file)  # which is YAML, too
+    model = "examples/Influenza/run_model.py"
+    run = f"PYTHONPATH=src {python} -W error {model} ~/config.yml"
+    printed = shell(run)
+    assert printed.count("pip install isal") == 1
+    assert "Traceback" not in printed
+    with h5py.File(path) as file:
+        assert file["Influenza/I"].compression == "gzip"
+        assert file["Influenza/I"].shape[0] == 10
 
 
 def test_one_environment(shell):

@@ -1,3 +1,5 @@
+import logging
+import sys
 import zlib
 
 import hypothesis.extra.numpy as npst
@@ -6,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utopya_backend.io.deflate import _TRY_AGAIN_AFTER, Deflater
+from utopya_backend.io.deflate import _TRY_AGAIN_AFTER, Deflater, _compression
 
 
 def noise(shape, seed=1):
@@ -65,3 +67,21 @@ def test_new_noise_is_found_after_a_while():
         compressed = deflater.compress(noise((8, 3000)))
     stored = noise((8, 3000))[0].tobytes()
     assert compressed[7:].startswith(stored)  # after two headers: of the stream, block
+
+
+@pytest.fixture
+def without_isal(monkeypatch):
+    monkeypatch.setitem(sys.modules, "isal", None)
+    _compression.cache_clear()
+    yield
+    _compression.cache_clear()
+
+
+@pytest.mark.usefixtures("without_isal")
+def test_without_isal(caplog):
+    chunk = np.concatenate([noise((6, 30_000)), zeros((2, 30_000))])
+    with caplog.at_level(logging.WARNING):
+        compressed = [Deflater().compress(chunk) for _ in range(2)]
+    assert [zlib.decompress(stream) for stream in compressed] == 2 * [chunk.tobytes()]
+    (message,) = caplog.messages  # once
+    assert "pip install isal" in message

@@ -422,7 +422,7 @@ def test_netcdf(make, tmp_path):
     model = make(Everything, num_steps=2)
     model.run()
     tree = open_output(model.root_cfg["output_path"])
-    tree.to_netcdf(tmp_path / "data.nc")
+    tree.to_netcdf(tmp_path / "data.nc", engine="h5netcdf")
     with xarray.open_datatree(tmp_path / "data.nc") as same:
         xarray.testing.assert_equal(same, tree)
 

@@ -9,7 +9,11 @@ The streams are what RFC 1950 (https://www.rfc-editor.org/rfc/rfc1950) and RFC 1
 describe: a header of two bytes, stored blocks, compressed blocks, a checksum.
 """
 
+import functools
+import logging
 import struct
+import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -49,8 +53,7 @@ class Deflater:
         Returns:
             A zlib stream
         """
-        from isal import isal_zlib  # on first use: a model may write nothing
-
+        _, checksum = _compression()
         if self._num_chunks % _TRY_AGAIN_AFTER == 0 or not self._is_still_noisy(planes):
             self._num_noisy = _count_noisy(planes)
         self._num_chunks += 1
@@ -61,7 +64,7 @@ class Deflater:
             block = octets[start : min(start + _MAX_STORED_BLOCK, num_stored)]
             parts += [_STORED_BLOCK.pack(0, block.size, ~block.size & 0xFFFF), block]
         parts.append(_deflate(octets[num_stored:]))
-        parts.append(_CHECKSUM.pack(isal_zlib.adler32(octets)))
+        parts.append(_CHECKSUM.pack(checksum(octets)))
         return b"".join(parts)
 
     def _is_still_noisy(self, planes: np.ndarray[Any, Any]) -> bool:
@@ -84,13 +87,35 @@ def _is_noise(octets: np.ndarray[Any, Any]) -> bool:
 
 
 def _deflate(octets: np.ndarray[Any, Any]) -> bytes:
-    from isal import igzip_lib
+    deflate, _ = _compression()
+    return deflate(octets)
 
-    compressed: bytes = igzip_lib.compress(
-        octets,
-        _LEVEL,
+
+@functools.cache
+def _compression() -> tuple[Callable[[Any], bytes], Callable[[Any], int]]:
+    """The functions that compress and that make the checksum.
+
+    They are chosen on first use: a model may write nothing. Without ISA-L, as in an
+    environment that was made for the frontend, there is zlib.
+    """
+    try:
+        from isal import igzip_lib, isal_zlib
+    except ImportError:
+        logging.getLogger().warning(
+            "The package isal is not installed. zlib compresses the output instead, "
+            "which takes 4 to 16 times as long. To change that: pip install isal"
+        )
+        return _deflate_by_zlib, zlib.adler32
+    deflate = functools.partial(
+        igzip_lib.compress,
+        level=_LEVEL,
         flag=igzip_lib.COMP_DEFLATE,
         # As fast as with more memory, and smaller: the codes adapt more often.
         mem_level=igzip_lib.MEM_LEVEL_MEDIUM,
     )
-    return compressed
+    return deflate, isal_zlib.adler32
+
+
+def _deflate_by_zlib(octets: np.ndarray[Any, Any]) -> bytes:
+    deflater = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return deflater.compress(octets) + deflater.flush()

@@ -52,8 +52,8 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
                 Without one, nothing is kept in memory.
             buffered: Whether rows may be kept in memory
         """
-        super().__init__(dset.id)
         self._attached = False  # until it is known whether rows are buffered
+        super().__init__(dset.id)  # h5py before 3.13 asks for `id` in it
         self._root = None if file is None else weakref.ref(file)
         self._writer = ChunkWriter(self)
         self._row_shape: tuple[int, ...] = dset.shape[1:]
