@@ -1,16 +1,25 @@
 # The commands of this project. `make demo` and `make test` need nothing but
 # Python 3.11 or newer and a package index.
 
-PYTHON ?= python3
-VENV ?= .venv
+PYTHON = python3
+VENV = .venv
 BIN := $(VENV)/bin
-# The utopya frontend, unchanged, and the backend that it ships. Models of ours are
-# run by the Python of $(VENV), as its user configuration says.
-FRONTEND := .venv-frontend
-FRONTEND_HOME := $(CURDIR)/out/frontend
-UTOPYA = env -u PYTHONPATH HOME="$(FRONTEND_HOME)" $(FRONTEND)/bin/utopya
+# The utopya frontend, unchanged, and the backend that it ships. Models are run by the
+# Python of $(VENV), which comes first on PATH: that way works with old frontends, too.
+VERSION = 1.3.11
+FRONTEND := .venv-frontend$(if $(filter-out 1.3.11,$(VERSION)),-$(VERSION))
+FRONTEND_HOME := $(CURDIR)/out/frontend$(if $(filter-out 1.3.11,$(VERSION)),-$(VERSION))
 
-.PHONY: help demo frontend test coverage lint docs pictures kill kill-published \
+# The commands get an environment of their own: what else is exported where `make` is
+# called can neither hide nor cause anything. pip keeps its settings.
+KEPT := HOME PATH CI PIP_% %_proxy %_PROXY SSL_CERT_%
+$(foreach name,$(filter-out $(KEPT),$(.VARIABLES)),\
+	$(if $(filter environment,$(origin $(name))),$(eval unexport $(name))))
+export LC_ALL := C.UTF-8
+
+UTOPYA = HOME="$(FRONTEND_HOME)" PATH="$(abspath $(BIN)):$(PATH)" $(FRONTEND)/bin/utopya
+
+.PHONY: help demo frontend test lower-bounds coverage lint docs pictures kill kill-published \
 	replay full-disk readers same universe sweep-speed many-universes soak bench fit clean
 
 help:  ## Show this list
@@ -19,9 +28,8 @@ help:  ## Show this list
 demo: $(VENV)/.installed  ## Run the example model `Influenza`; its data goes to out/
 	$(BIN)/utopya-backend run examples/Influenza
 
-frontend: $(VENV)/.installed-examples $(FRONTEND)/.installed  ## Run the examples under the utopya frontend, with plots
+frontend: $(VENV)/.installed-examples $(FRONTEND)/.installed  ## Run the examples under the utopya frontend (of any VERSION=…), with plots
 	mkdir -p "$(FRONTEND_HOME)"
-	$(UTOPYA) config user --set 'executable_control.prefix=["$(abspath $(BIN))/python"]'
 	$(UTOPYA) projects register examples --with-models --exists-action overwrite
 	$(UTOPYA) run Influenza --debug  # --debug: a plot that fails is an error
 	$(UTOPYA) run ForestFire --debug
@@ -35,6 +43,15 @@ test: $(VENV)/.installed-test  ## Run all tests
 
 coverage: $(VENV)/.installed-test  ## Run all tests, report the branch coverage
 	$(BIN)/pytest --cov --cov-report=term-missing
+
+lower-bounds:  ## Run all tests with the oldest versions that pyproject.toml allows
+	$(PYTHON) -m venv --clear .venv-lowest
+	grep -oE '"[A-Za-z0-9._-]+>=[0-9.]+"' pyproject.toml | tr -d '"' | sed 's/>=/==/' \
+		> .venv-lowest/constraints.txt
+	.venv-lowest/bin/pip install --quiet --constraint .venv-lowest/constraints.txt hatchling editables
+	.venv-lowest/bin/pip install --quiet --constraint .venv-lowest/constraints.txt \
+		--no-build-isolation --editable ".[test]"
+	.venv-lowest/bin/pytest -W default  # old versions of others warn
 
 lint: $(VENV)/.installed-test $(VENV)/.installed-lint  ## Check style and types
 	$(BIN)/ruff check .
@@ -108,7 +125,7 @@ $(VENV)/.installed: pyproject.toml
 
 $(FRONTEND)/.installed: Makefile
 	$(PYTHON) -m venv $(FRONTEND)
-	$(FRONTEND)/bin/pip install --quiet "utopya==1.3.11"
+	$(FRONTEND)/bin/pip install --quiet "utopya==$(VERSION)"
 	touch $@
 
 # … with one of the extras `test`, `lint`, `docs`, `analysis`, `examples`, `sweep`
