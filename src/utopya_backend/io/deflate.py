@@ -118,4 +118,4 @@ def _compression() -> tuple[Callable[[Any], bytes], Callable[[Any], int]]:
 
 def _deflate_by_zlib(octets: np.ndarray[Any, Any]) -> bytes:
     deflater = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return deflater.compress(octets) + deflater.flush()
+    return deflater.compress(octets.data) + deflater.flush()
