@@ -20,7 +20,7 @@ export LC_ALL := C.UTF-8
 UTOPYA = HOME="$(FRONTEND_HOME)" PATH="$(abspath $(BIN)):$(PATH)" $(FRONTEND)/bin/utopya
 
 .PHONY: help demo frontend test lower-bounds coverage lint docs pictures kill kill-published \
-	replay full-disk readers same universe sweep-speed many-universes soak bench fit clean
+	replay full-disk readers same published-tests universe sweep-speed many-universes soak bench fit clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -78,6 +78,9 @@ readers: $(VENV)/.installed-analysis  ## Read a file 2,000 times while it is wri
 
 same: $(VENV)/.installed $(FRONTEND)/.installed  ## Run models here and beside: the same results? (1 min)
 	$(BIN)/python campaigns/same_results.py $(FRONTEND)/bin/python
+
+published-tests: $(VENV)/.installed $(FRONTEND)/.installed  ## Run the tests of the published backend, with ours in its place
+	$(BIN)/python campaigns/published_tests.py $(FRONTEND)/bin/python $(VERSION)
 
 universe: $(VENV)/.installed $(FRONTEND)/.installed  ## Time universes under the frontend, with both backends (1 min)
 	$(BIN)/python campaigns/universe_time.py $(FRONTEND)/bin/python
