@@ -113,7 +113,7 @@ pictures: $(VENV)/.installed-test fit  ## Make the pictures of the manual, from 
 	$(BIN)/utopya-backend plot out/pictures/ForestFire/* state --animate --output docs/pictures/forest.gif
 	$(BIN)/pytest --quiet docs/tutorial.md --basetemp=out/pictures/tutorial
 	cp out/pictures/tutorial/docs0/*.png out/pictures/tutorial/docs0/*.gif docs/pictures/
-	cp "$$(ls -d out/fit/Influenza/* | tail -1)/eval/fit.png" docs/pictures/influenza-fit.png
+	cp "$$($(BIN)/python -c 'from utopya_backend.io.runs import *; print(latest_run("out/fit/Influenza", has_output))')/eval/fit.png" docs/pictures/influenza-fit.png
 	cd docs && $(abspath $(BIN))/jupyter execute --inplace notebook.ipynb
 
 clean:  ## Remove what the other commands have made, but not out/

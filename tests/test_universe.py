@@ -93,9 +93,9 @@ def test_missing_cfg(model, tmp_path):
 
 def test_run_dir(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(time, "strftime", lambda fmt: f"now in {fmt}")
-    names = [make_run_dir("out", "M").name for _ in range(3)]
-    assert names == [f"now in %y%m%d-%H%M%S{end}" for end in ("", "_2", "_3")]
+    now = time.mktime((2026, 11, 22, 16, 23, 31, 0, 0, -1))
+    names = [make_run_dir("out", "M", clock=lambda: now).name for _ in range(3)]
+    assert names == [f"261122-162331{end}" for end in ("", "_2", "_3")]
     run_dir = tmp_path / "out/M" / names[0]
     assert sorted(os.listdir(run_dir)) == ["config", "data", "eval"]
 

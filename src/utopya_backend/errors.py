@@ -232,6 +232,10 @@ def show(value: Any) -> str:
     return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(value).__name__})"
 
 
+class LatestRunWarning(UserWarning):
+    """It is not certain which of several runs was begun last."""
+
+
 def suggest(
     name: object,
     possibilities: Iterable[str],

@@ -3,7 +3,8 @@
 The directory has the frontend's layout, so that the frontend can evaluate it::
 
     <out>/<name>/<yymmdd-HHMMSS>[_<note>]/
-        config/                 the resolved configuration, for the frontend
+        config/                 the resolved configuration, for the frontend; when it
+                                was begun
         data/uni0/config.yml    what the model reads
         data/uni0/data.h5       what it writes
         data/uni0/out.log       what it prints
@@ -16,7 +17,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MethodType
 from typing import Any
@@ -30,6 +31,7 @@ from .errors import (
     reporting,
 )
 from .finding import ModelInfo, load_class
+from .io.runs import TIME_FORMAT, note_beginning
 from .model.config import (
     DEFAULTS,
     ROOT_KEYS,
@@ -51,9 +53,6 @@ BASE_CFG: dict[str, Any] = {
 """The root level of a universe's configuration, with the frontend's defaults"""
 
 _logger = logging.getLogger(__name__)
-
-TIME_FORMAT = "%y%m%d-%H%M%S"
-"""How the start of a run is written in the name of its directory"""
 
 
 def resolve_cfg(
@@ -240,7 +239,11 @@ def constraints_of(
 
 
 def make_run_dir(
-    out: str | os.PathLike[str], name: str, *, note: str | None = None
+    out: str | os.PathLike[str],
+    name: str,
+    *,
+    note: str | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> Path:
     """Makes a new directory for a run, in the frontend's layout.
 
@@ -248,6 +251,7 @@ def make_run_dir(
         out: Where all output goes
         name: The name of the model
         note: What is added to the name of the directory
+        clock: Tells the time [s since 1970]
 
     Returns:
         Its absolute path, ``<out>/<name>/<yymmdd-HHMMSS>[_<note>]``; where that
@@ -265,10 +269,14 @@ def make_run_dir(
     parent = Path(out).expanduser().absolute() / name
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        name_of_run = time.strftime(TIME_FORMAT) + (f"_{note}" if note else "")
+        now = clock()
+        name_of_run = time.strftime(TIME_FORMAT, time.localtime(now))
+        if note:
+            name_of_run += f"_{note}"
         run_dir = _make_first_free(parent, name_of_run)
         for directory in ("config", "data", "eval"):
             (run_dir / directory).mkdir()
+        note_beginning(run_dir, now)
     except OSError as error:
         raise OutputDirectoryError(
             f"Cannot make a directory for the run in {parent} ({error}): give another "

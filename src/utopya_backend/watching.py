@@ -153,20 +153,6 @@ def find_universes(path: str | os.PathLike[str]) -> list[Path]:
     )
 
 
-def latest_run(path: str | os.PathLike[str]) -> Path:
-    """The latest run in a directory of several, such as ``out/<name>``.
-
-    Args:
-        path: The directory
-
-    Returns:
-        Its directory; the path itself if it has no runs
-    """
-    path = Path(path).expanduser()
-    runs = [run.parent for run in path.glob("*/data")]  # named by their times
-    return max(runs) if runs and not (path / "data").exists() else path
-
-
 def expected_number(path: str | os.PathLike[str]) -> int:
     """How many universes a run has, those included that have not begun.
 

@@ -169,3 +169,14 @@ def test_odd_labels(tmp_path, values, attrs):
         file["m/total"].attrs.update({"dim_names": ["label"], **attrs})
         file[b"m/\xff"] = 1
     assert "total" in show(path)
+
+
+def test_latest_run(tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name / "data/uni0").mkdir(parents=True)
+        with h5py.File(tmp_path / name / "data/uni0/data.h5", "w") as file:
+            file["x"] = 1
+    output = show(tmp_path)
+    assert "Warning: second is taken for the latest run in" in output
+    assert output.count("Warning") == 1
+    assert f"{tmp_path / 'second/data/uni0/data.h5'} (" in output

@@ -18,7 +18,7 @@ from utopya_backend.cli import main
 from utopya_backend.cli.watch import Screen, follow
 from utopya_backend.display import Report
 from utopya_backend.io import OutputFile, glance
-from utopya_backend.watching import State, latest_run, look
+from utopya_backend.watching import State, look
 
 START = 1_800_000_000.0
 
@@ -523,11 +523,3 @@ def test_report_without_a_file(tmp_path):
     (seen,) = look(tmp_path)
     assert seen.report == Report(0.5, 1, {"a": 1})
     assert seen.model == ""
-
-
-def test_latest_run(tmp_path):
-    assert latest_run(tmp_path) == tmp_path
-    for name in ("261122-200000", "261122-100000"):
-        (tmp_path / name / "data").mkdir(parents=True)
-    assert latest_run(str(tmp_path)) == tmp_path / "261122-200000"
-    assert latest_run(tmp_path / "261122-100000") == tmp_path / "261122-100000"

@@ -3,12 +3,15 @@
 import importlib
 import signal
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from .. import __version__
-from ..errors import EXIT_CODE, UserError, suggest
+from ..errors import EXIT_CODE, LatestRunWarning, UserError, suggest
 
 # Each in the module of its name, which is imported when it is called: most need
 # packages that the others do not.
@@ -23,7 +26,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _short_warnings():
+                return super().invoke(ctx)
         except UserError as error:
             click.echo(f"Error: {error}", err=True)
             sys.exit(EXIT_CODE)
@@ -47,6 +51,25 @@ class _Commands(click.Group):
                 f"are: {', '.join(_COMMANDS)}."
             )
         return super().resolve_command(ctx, args)
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """Shows which run is taken as a line, once, without the code that says so."""
+    shown: set[str] = set()
+
+    def show(message: Any, category: type[Warning], *args: Any) -> None:
+        if category is not LatestRunWarning:
+            show_others(message, category, *args)
+        elif str(message) not in shown:
+            shown.add(str(message))
+            click.echo(f"Warning: {message}", err=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", LatestRunWarning)
+        show_others: Any = warnings.showwarning
+        warnings.showwarning = show  # type: ignore[assignment]  # as it is called
+        yield
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -15,10 +15,11 @@ import numpy as np
 from ..display import Report, Speed, show_entries
 from ..errors import NotAnOutputFileError
 from ..io.glance import LastRow
+from ..io.runs import latest_run
 from ..io.summary import format_size
 from ..timer import format_elapsed
 from ..tools import format_time
-from ..watching import Snapshot, State, expected_number, latest_run, look
+from ..watching import Snapshot, State, expected_number, look
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 _BAR_WIDTH = 24

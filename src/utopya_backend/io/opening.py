@@ -13,6 +13,7 @@ import h5py
 from ..errors import FileInUseError, MissingFileError, NotAnOutputFileError, UserError
 from .journal import journal_path
 from .recovery import Recovery, recover
+from .runs import has_output, latest_run
 from .storage import READER_PATIENCE
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -25,7 +26,8 @@ def find_outputs(path: str | os.PathLike[str]) -> list[Path]:
 
     Args:
         path: A file, or the directory of a universe or of a run; of a directory with
-            several runs, as ``out/<name>``, the latest one is taken.
+            several runs, as ``out/<name>``, that one is taken which was begun last,
+            of those that have any output; see :py:mod:`.runs`.
 
     Returns:
         The files, by the numbers of their universes
@@ -46,9 +48,8 @@ def find_outputs(path: str | os.PathLike[str]) -> list[Path]:
         if file.parent.name[3:].isdigit()
     ]
     if not found:
-        # The names of runs begin with the time; one may have ended before it began.
-        if runs := [file.parents[2] for file in path.glob("*/data/uni*/data.h5")]:
-            return find_outputs(max(runs))
+        if (run := latest_run(path, has_output)) != path:
+            return find_outputs(run)
         raise MissingFileError(
             f"There is no data.h5 in {path}, nor in its data/uni*/: give the path of a "
             "data.h5, or of the directory of a run."

@@ -32,10 +32,10 @@ from ..errors import (
     OutputDirectoryError,
 )
 from ..io.glance import has_writer
+from ..io.runs import latest_run
 from ..io.summary import read_end
 from ..space import Space, load_space
 from ..universe import make_run_dir
-from ..watching import latest_run
 from .config_files import config_files
 from .messages import Ended
 from .tally import Outcome
