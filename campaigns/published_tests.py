@@ -1,7 +1,7 @@
 """Runs the tests of the published backend, with this package in its place.
 
 They come with the source distribution of the frontend, but need its demo models, which
-do not. So they get the configuration of a universe from a model of the examples instead.
+not. So they get the configuration of a universe from an example model instead.
 
 Usage: python campaigns/published_tests.py FRONTEND_PYTHON [VERSION]
 """
