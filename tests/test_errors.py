@@ -24,6 +24,7 @@ BUILTINS = {
     errors.ExecutableError: OSError,
     errors.ClusterError: RuntimeError,
     errors.InexactError: ValueError,
+    errors.NoLastValueError: ValueError,
     errors.UnknownVariableError: LookupError,
     errors.UnknownDimensionError: LookupError,
     errors.NotDrawableError: ValueError,

@@ -117,6 +117,10 @@ class InexactError(UserError, ValueError):
     """Values cannot be read as they are, but rounded only."""
 
 
+class NoLastValueError(UserError, ValueError):
+    """Data does not say which values are the last ones, or does not have them."""
+
+
 class UnknownVariableError(UserError, LookupError):
     """Output does not have the variable that was named."""
 

@@ -148,7 +148,11 @@ def test_over_a_parameter(sweep, tmp_path):
     assert "M: line" in output
     assert "\n  kind:\n  a a\n  b b\n" in output
     text = " ".join(output.split())
-    assert "time = 4; mean, 50 % of seed (4); 2 of 24 values are missing" in text
+    assert "each at its last time, 2 to 4; mean, 50 % of seed (4); 1 of 24 val" in text
+    text = " ".join(plot(sweep, "line", "--terminal").split())
+    assert "23 of 24 have values at time = 0, 22 at time = 4: the mean is of" in text
+    args = [sweep, "line", "--over", "rate", "--at", "time=4", "--terminal"]
+    assert "2 of 24 values are missing" in " ".join(plot(*args).split())
     args = [sweep, "line", "--over", "rate", "--at", "time=2", "--at", "kind=b"]
     text = plot(*args, "-o", "a.png")
     assert Path("a.png").read_bytes().startswith(PNG)

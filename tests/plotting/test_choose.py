@@ -84,6 +84,24 @@ def test_missing_values():
     assert np.isnan(curve.values[3])
 
 
+@pytest.mark.parametrize(("lines", "end"), [(8, ""), (40, ": the mean is of these")])
+@pytest.mark.parametrize("size", [5, 9000])
+def test_how_many_there_are_over_time(size, lines, end):
+    values = RNG.random((size, lines))
+    values[size // 2 :, 2:] = np.nan
+    last = 8995 if (size, lines) == (9000, 40) else size - 1  # not all are read
+    there = f"{lines} of {lines} have values at time = 0, 2 at time = {last}{end}"
+    assert there in choose(array(values, ["time", "seed"])).notes[-1]
+    values[: size // 3, 0] = np.nan
+    there = f"2 to {lines} of {lines} have values at each time{end}"
+    assert there in choose(array(values, ["time", "seed"])).notes[-1]
+
+
+def test_a_line_that_ends_shows_it():
+    values = np.where(np.arange(5) < 3, 1, np.nan)
+    assert choose(array(values, ["time"])).notes == ()
+
+
 def test_infinite_values():
     picture = choose(array([1, np.inf, 3], ["time"]))
     assert np.isnan(picture.curves[0].values[1])
@@ -155,7 +173,7 @@ def test_timers_are_sorted_means():
     assert list(picture.values) == [6, 3, 1]
     assert picture.is_share
     assert picture.x_label == "time [s]"
-    assert picture.notes == ("mean of rate (2)",)
+    assert picture.notes == ("mean of rate (2)", "1 of 6 values are missing")
 
 
 def test_cumulative_timers_are_lines():

@@ -69,7 +69,7 @@ def plot(
     A time series becomes a line, and many of them, such as those of an ensemble, their
     mean and the bands that hold 50 % and 90 % of the values; a grid becomes an image
     of its last time, and timers become bars. With --over, a swept parameter is the
-    axis, and the mean over all else is drawn, at the last time.
+    axis, and the mean over all else is drawn, at the last time of each universe.
 
     The pictures go to the directory eval of the run, or to the current directory.
     Nothing is overwritten.

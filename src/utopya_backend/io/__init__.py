@@ -12,6 +12,7 @@ from .recovery import recover as recover
 from .timeseries import TimeSeries as TimeSeries
 
 if TYPE_CHECKING:
+    from .last import last_values as last_values
     from .reading import open_output as open_output
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "OutputFile",
     "Recovery",
     "TimeSeries",
+    "last_values",
     "open_output",
     "recover",
     "write_coords",
@@ -28,8 +30,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "open_output":  # a model does not read
+    # A model does not read.
+    if name == "open_output":
         from .reading import open_output
 
         return open_output
+    if name == "last_values":
+        from .last import last_values
+
+        return last_values
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -49,12 +49,15 @@ class Labelled:
         array: The array
         coords: The coordinates of those dimensions that have some
         attrs: What else is known about it
+        last: Of many universes, the last coordinate along the time of each; by the
+            names of such dimensions
     """
 
     dims: tuple[str, ...]
     array: LazyArray
     coords: Mapping[str, Array] = field(default_factory=dict)
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    last: Mapping[str, Array] = field(default_factory=dict)
 
 
 class StoredArray:

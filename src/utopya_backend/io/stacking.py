@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InexactError
+from .last import is_time
 from .lazy import Array, Labelled, LazyArray, PlacedArray, StackedArray
-from .missing import common_type
+from .missing import all_missing, common_type, put, with_missing
 from .reading import Node
 
 Position = tuple[int, ...]
@@ -128,14 +130,20 @@ class _Variable:
             for dim, (values, _) in zip(inner, joined, strict=True)
             if values is not None
         }
+        shape = tuple(map(len, outer.values()))
         return Labelled(
             (*outer, *inner),
-            StackedArray(
-                self._placed([places for _, places in joined]),
-                tuple(map(len, outer.values())),
-            ),
+            StackedArray(self._placed([places for _, places in joined]), shape),
             {**outer, **coords},
             self._attrs or {},
+            {
+                new: last
+                for dim, new, all_coords in zip(
+                    self._dims, inner, self._coords, strict=True
+                )
+                if is_time(dim) and new in coords and _are_distinct(coords[new])
+                if (last := _last(all_coords, shape)) is not None
+            },
         )
 
     def _placed(self, places: list["_Places"]) -> dict[Position, LazyArray]:
@@ -154,6 +162,34 @@ class _Variable:
             )
             for position, array in self._arrays.items()
         }
+
+
+def _last(
+    all_coords: Mapping[Position, Array | None], shape: tuple[int, ...]
+) -> Array | None:
+    """The last coordinate of each universe; None if they cannot be told exactly."""
+    last = {
+        position: coords[-1]
+        for position, coords in all_coords.items()
+        if coords is not None and len(coords)
+    }
+    if not last:
+        return None
+    labels = np.array(list(last.values()))
+    is_complete = len(last) == np.prod(shape, dtype=int)
+    values = all_missing(
+        shape, labels.dtype if is_complete else with_missing(labels.dtype)
+    )
+    try:
+        put(values, tuple(np.array(list(last)).T), labels)
+    except InexactError:
+        return None
+    return values
+
+
+def _are_distinct(coords: Array) -> bool:
+    is_sorted = coords.dtype.kind in "iuf" and bool((coords[1:] > coords[:-1]).all())
+    return is_sorted or len(np.unique(coords)) == len(coords)
 
 
 _Places = dict[int, Array]

@@ -15,6 +15,7 @@ import xarray
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from .last import name_of_last
 from .lazy import Array, Labelled, LazyArray
 from .reading import Node
 
@@ -49,6 +50,7 @@ def _collect(
     axes = {**_choose_axes(node), **inherited}
     variables: dict[str, xarray.Variable] = {}
     coords: dict[str, xarray.Variable] = {}
+    all_last: dict[str, dict[str, xarray.Variable]] = {}
     for name, data in node.variables.items():
         names = [
             _name_of_axis(name, dim, _axis(data, number), axes)
@@ -58,6 +60,9 @@ def _collect(
         for old, new in zip(data.dims, names, strict=True):
             if old in data.coords:
                 coords[new] = xarray.Variable((new,), data.coords[old])
+            if old in data.last:
+                last = xarray.Variable(names[: data.last[old].ndim], data.last[old])
+                all_last.setdefault(new, {})[name] = last
         wrapped = indexing.LazilyIndexedArray(_Adapter(data.array))
         variables[name] = xarray.Variable(tuple(names), wrapped, dict(data.attrs))
     taken: set[Any] = set(coords) | set(inherited)
@@ -68,12 +73,43 @@ def _collect(
         if dim in taken and name not in names_here:
             coords[name] = xarray.Variable((dim,), values)
             taken.add(name)
-    dataset = xarray.Dataset(_rename(variables, taken), coords, node.attrs)
+    renamed = _rename(variables, taken)
+    names_here = taken | renamed.keys() | node.children.keys()
+    coords |= _last_coords(all_last, variables, names_here)
+    dataset = xarray.Dataset(renamed, coords, node.attrs)
     datasets[path] = dataset
     below = {**inherited, **{dim: axes[dim] for dim in axes if dim in dataset.dims}}
     children = _rename(node.children, {*taken, *dataset.variables})
     for name, child in children.items():
         _collect(child, f"{path.rstrip('/')}/{name}", below, further, datasets)
+
+
+def _last_coords(
+    all_last: Mapping[str, Mapping[str, xarray.Variable]],
+    variables: Mapping[str, xarray.Variable],
+    taken: set[Any],
+) -> dict[str, xarray.Variable]:
+    """Names the coordinates that say when the last values were; see io.last.
+
+    Args:
+        all_last: These of each variable, by the dimensions of the time
+        variables: All variables
+        taken: Names that they cannot have
+    """
+    coords = {}
+    for dim, last in all_last.items():
+        first = next(iter(last.values()))
+        having = [name for name, variable in variables.items() if dim in variable.dims]
+        is_same = len(having) == len(last) and all(
+            first.dtype == other.dtype and bool(first.equals(other))  # type: ignore[no-untyped-call]  # of xarray
+            for other in last.values()
+        )
+        for name, variable in {"": first}.items() if is_same else last.items():
+            key = name_of_last(dim, name)
+            while key in taken:
+                key += "_"
+            coords[key] = variable
+    return coords
 
 
 def _choose_axes(node: Node) -> dict[str, Axis]:

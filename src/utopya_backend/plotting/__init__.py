@@ -35,7 +35,8 @@ def draw(
         variable: The variable, or a part of it
         ax: Where to draw it; a figure is made if there is none.
         over: A dimension, such as a swept parameter, that is the x-axis, or those
-            along x and y: the mean over all others is drawn, at the last time
+            along x and y: the mean over all others is drawn, at the last time of each
+            universe
         at: Coordinates of other dimensions at which it is drawn instead; the nearest
             ones are taken.
 

@@ -85,10 +85,12 @@ def _line_dim(variable: xarray.DataArray) -> str:
 
 
 def _bars(variable: xarray.DataArray, dim: str) -> Bars:
-    values, read_notes = read_mean(variable, dim)
+    values, number, read_notes = read_mean(variable, dim)
     check_finite(variable, values)
     others = [sized(variable, str(other)) for other in variable.dims if other != dim]
     notes = [f"mean of {' × '.join(others)}"] if others else []
+    if number and others:
+        notes.append(f"{number} of {variable.size} values are missing")
     notes += [read_notes] if read_notes else []
     names = [str(name) for name in variable[dim].values]
     is_timer = is_of_timers(variable)

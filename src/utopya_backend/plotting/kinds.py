@@ -4,6 +4,7 @@ import numpy as np
 import xarray
 
 from ..errors import NotDrawableError
+from ..io.last import is_time as is_time
 from .reduce import Array
 
 SEEDS = ("seed", "universe")
@@ -42,16 +43,6 @@ def check_finite(variable: xarray.DataArray, values: Array) -> None:
     """
     if not np.isfinite(values).any():
         raise NotDrawableError(f"{variable.name} has no finite values.")
-
-
-def is_time(dim: str) -> bool:
-    """Whether a dimension is one of the time.
-
-    Args:
-        dim: Its name
-    """
-    # Dimensions of the same name but other coordinates get a prefix; see io.tree.
-    return dim.rstrip("_").endswith(("time", "n_iterations"))
 
 
 def is_text(variable: xarray.DataArray, dim: str) -> bool:

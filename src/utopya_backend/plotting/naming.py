@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 import xarray
+
+from ..io.last import is_time
 
 
 def name_of(variable: xarray.DataArray, dim: str) -> str:
@@ -60,6 +63,41 @@ def format_coordinate(value: Any) -> str:
         value: The coordinate
     """
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def how_many(
+    variable: xarray.DataArray, dim: str, numbers: Any, counts: Any, total: int
+) -> list[str]:
+    """How many values there are along lines, if some are missing.
+
+    Args:
+        variable: The variable
+        dim: The dimension along which the lines go
+        numbers: The numbers of their points
+        counts: How many values there are at each of these
+        total: How many there could be
+    """
+    number = int((total - counts).sum())
+    if not number or (total == 1 and is_time(dim)):  # a line that ends shows it
+        return []
+    if not is_time(dim):
+        return [f"{number} of {total * len(counts)} values are missing"]
+    if (np.diff(counts) > 0).any():
+        there = f"{counts.min()} to {counts.max()} of {total} have values at each time"
+    else:
+        first, last = (position(variable, dim, numbers[place]) for place in (0, -1))
+        there = f"{counts[0]} of {total} have values at {first}, {counts[-1]} at {last}"
+    return [there]
+
+
+def missing_of(values: Any) -> list[str]:
+    """How many values are missing, if any are.
+
+    Args:
+        values: The values, an array
+    """
+    number = int(np.isnan(values).sum()) if values.dtype.kind == "f" else 0
+    return [f"{number} of {values.size} values are missing"] if number else []
 
 
 def axis_label(variable: xarray.DataArray, dim: str) -> str:

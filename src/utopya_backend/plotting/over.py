@@ -2,9 +2,10 @@
 
 Over one dimension, such as a swept parameter, there are lines along it; over two, a
 map with a field for each pair of their values. Both show the mean over the other
-dimensions. Of the time, the last value is taken.
+dimensions. Of the time, the last value of each universe is taken.
 """
 
+import contextlib
 import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,21 @@ from typing import Any
 import numpy as np
 import xarray
 
-from ..errors import NotDrawableError
+from ..errors import NoLastValueError, NotDrawableError
+from ..io.last import find_last, last_along
 from .axes import check_over
 from .choose import choose
 from .kinds import check_drawable, check_finite, is_time
 from .lines import choose_lines, coordinates
-from .naming import axis_label, position, sized, value_label
+from .naming import (
+    axis_label,
+    format_coordinate,
+    missing_of,
+    name_of,
+    position,
+    sized,
+    value_label,
+)
 from .parts import resolve_dim, select_at
 from .pictures import Lines, Map, Picture
 from .reduce import Array, finite, thin
@@ -82,14 +92,15 @@ def choose_over(
             variable = variable.assign_coords({dim: variable[dim].values.astype(str)})
     check_over(dims)
     variable, notes = select_at(variable, at or {}, swept)
-    variable, of_times = _last_times(variable, dims)
     for name, dim in zip(over, dims, strict=True):
         if dim not in variable.dims:
             raise NotDrawableError(
                 f"{name} is no axis of its own: it is coupled to the other one, or one "
                 "of its values was selected. Leave that out."
             )
-    variable, of_part = _read(variable, dims)
+    variable, of_part = _thin(variable, dims)
+    variable, of_times = _last_times(variable, dims)
+    variable = variable.compute()  # once, as each universe has a file of its own
     notes += of_times
     picture = (
         choose_lines(variable, dims[0], seeds_together=True)
@@ -97,34 +108,45 @@ def choose_over(
         else _map(variable, dims[0], dims[1])
     )
     notes += [*picture.notes, *of_part]
-    if isinstance(picture, Lines) or variable.ndim > len(dims):
-        notes += _missing(variable)  # otherwise, each is a field that is blank
+    if isinstance(picture, Map) and variable.ndim > len(dims):
+        notes += missing_of(variable.values)  # otherwise, each is a field that is blank
     return dataclasses.replace(picture, notes=tuple(notes))
 
 
 def _last_times(
     variable: xarray.DataArray, dims: Sequence[str]
 ) -> tuple[xarray.DataArray, list[str]]:
-    times = [str(dim) for dim in variable.dims if is_time(str(dim)) and dim not in dims]
-    notes = [position(variable, dim, variable.sizes[dim] - 1) for dim in times]
-    return variable.isel(dict.fromkeys(times, -1)), notes
+    """Takes the last value of each universe, as far as it is known; see io.last."""
+    notes = []
+    for dim in _times(variable, dims):
+        last = find_last(variable, dim)
+        ends = np.ravel([] if last is None else last.values[last.notnull().values])
+        labels: Array = np.unique(ends)
+        if len(labels) > 1:
+            # Of a part of the time, the last one in it is meant.
+            with contextlib.suppress(NoLastValueError):
+                variable = last_along(variable, dim)
+                first, final = map(format_coordinate, labels[[0, -1]])
+                what = f"each at its last {name_of(variable, dim)}"
+                notes.append(f"{what}, {first} to {final}")
+        if dim in variable.dims:
+            notes.append(position(variable, dim, variable.sizes[dim] - 1))
+            variable = variable.isel({dim: -1})
+    return variable, notes
 
 
-def _read(
+def _times(variable: xarray.DataArray, dims: Sequence[str]) -> list[str]:
+    return [str(d) for d in variable.dims if is_time(str(d)) and d not in dims]
+
+
+def _thin(
     variable: xarray.DataArray, dims: Sequence[str]
 ) -> tuple[xarray.DataArray, list[str]]:
-    """Reads all values, or a share: once, as each universe has a file of its own."""
-    members = [str(dim) for dim in variable.dims if dim not in dims]
+    """Leaves out a share of the values, if they are too many."""
+    not_members = [*dims, *_times(variable, dims)]
+    members = [str(dim) for dim in variable.dims if dim not in not_members]
     num_points = int(np.prod([variable.sizes[dim] for dim in dims], dtype=int))
-    variable, notes = thin(variable, members, max(MAX_VALUES // num_points, 1))
-    return variable.compute(), notes
-
-
-def _missing(variable: xarray.DataArray) -> list[str]:
-    if variable.dtype.kind != "f":
-        return []
-    number = int(np.isnan(variable.values).sum())
-    return [f"{number} of {variable.size} values are missing"] if number else []
+    return thin(variable, members, max(MAX_VALUES // num_points, 1))
 
 
 def _map(variable: xarray.DataArray, x_dim: str, y_dim: str) -> Map:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import xarray
 
-from .naming import name_of
+from ..io.last import is_time
+from .naming import how_many, name_of
 
 Array = np.ndarray[Any, Any]
 
@@ -46,10 +47,12 @@ def read_extremes(variable: xarray.DataArray, dim: str) -> tuple[Array, Array, s
     size = variable.sizes[dim]
     if size <= MAX_POINTS:
         _, values = next(_blocks(variable, dim, 1, size))
+        counts = _counts(values)
         values, notes = finite(values.reshape(size, -1))
-        return np.arange(size), values, notes
+        there = how_many(variable, dim, np.arange(size), counts, values.shape[1])
+        return np.arange(size), values, "; ".join([*filter(None, [notes]), *there])
     width = -(-size // (MAX_POINTS // 2))
-    numbers, parts, all_notes = [], [], ""
+    numbers, parts, all_counts, all_notes = [], [], [], ""
     for start, block in _blocks(variable, dim, width):
         values, notes = finite(block.reshape(len(block), -1))
         firsts = np.arange(0, len(values), width)
@@ -58,13 +61,12 @@ def read_extremes(variable: xarray.DataArray, dim: str) -> tuple[Array, Array, s
         largest = np.fmax.reduceat(values, firsts)
         numbers.append(start + np.stack([firsts, lasts], axis=1).ravel())
         parts.append(np.stack([least, largest], axis=1).reshape(-1, values.shape[1]))
+        all_counts.append(np.maximum.reduceat(_counts(block), firsts).repeat(2))
         all_notes = notes or all_notes
     shown = f"the least and the largest of every {width} values"
-    return (
-        np.concatenate(numbers),
-        np.concatenate(parts),
-        "; ".join(filter(None, [shown, all_notes])),
-    )
+    points, lines = np.concatenate(numbers), np.concatenate(parts)
+    there = how_many(variable, dim, points, np.concatenate(all_counts), lines.shape[1])
+    return points, lines, "; ".join(filter(None, [shown, all_notes, *there]))
 
 
 def read_spread(
@@ -80,7 +82,8 @@ def read_spread(
 
     Returns:
         The numbers of the points, the means ``array[point, line]``, the quantiles
-        ``array[quantile, point, line]``, and a sentence on what was done to the data
+        ``array[quantile, point, line]``, and a sentence on what was done to the data,
+        and on how many of them there are
     """
     size = variable.sizes[dim]
     stride = -(-size // MAX_ROWS)
@@ -89,8 +92,9 @@ def read_spread(
     variable, thinned = thin(variable, list(map(str, members)), MAX_MEMBERS)
     shown += thinned
     variable = variable.transpose(dim, *groups, *members)
+    numbers = np.arange(size)[::stride]
     num_lines = int(np.prod([variable.sizes[group] for group in groups], dtype=int))
-    means, quantiles, infinite = [], [], ""
+    means, quantiles, counts, infinite = [], [], [], ""
     for _, block in _blocks(variable, dim, stride, part=slice(None, None, stride)):
         values, notes = finite(block.reshape(len(block), num_lines, -1))
         with warnings.catch_warnings():  # of values of which all are NaN
@@ -100,16 +104,21 @@ def read_spread(
             has_nan = np.isnan(values).any()
             quantile = np.nanquantile if has_nan else np.quantile
             quantiles.append(quantile(values, QUANTILES, axis=-1))
+        counts.append(_counts(block))
         infinite = notes or infinite
+    total = variable.size // size
+    there = how_many(variable, dim, numbers, np.concatenate(counts), total)
+    end = ": the mean is of these" if is_time(dim) else ""
+    shown += [f"{note}{end}" for note in there]
     return (
-        np.arange(size)[::stride],
+        numbers,
         np.concatenate(means),
         np.concatenate(quantiles, axis=1),
         "; ".join(filter(None, [*shown, infinite])),
     )
 
 
-def read_mean(variable: xarray.DataArray, dim: str) -> tuple[Array, str]:
+def read_mean(variable: xarray.DataArray, dim: str) -> tuple[Array, int, str]:
     """Reads the means over all dimensions but one.
 
     Args:
@@ -117,16 +126,18 @@ def read_mean(variable: xarray.DataArray, dim: str) -> tuple[Array, str]:
         dim: The dimension that remains
 
     Returns:
-        The means, and a sentence on what was done to the data
+        The means, how many values are missing, and a sentence on what was done to the
+        data
     """
-    means, all_notes = [], ""
+    means, number, all_notes = [], 0, ""
     for _, block in _blocks(variable, dim, 1):
         values, notes = finite(block.reshape(len(block), -1))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             means.append(np.nanmean(values, axis=1))
+        number += int(np.isnan(block).sum()) if block.dtype.kind == "f" else 0
         all_notes = notes or all_notes
-    return np.concatenate(means), all_notes
+    return np.concatenate(means), number, all_notes
 
 
 def read_frame(frame: xarray.DataArray, most: int) -> Array:
@@ -167,6 +178,15 @@ def _blocks(
         stop = min(start + length, size)
         block = variable.isel({dim: slice(start, stop, part.step)})
         yield start, np.asarray(block.transpose(dim, *others).values)
+
+
+def _counts(block: Array) -> Array:
+    """How many values there are in each row, that is, are not missing."""
+    block = block.reshape(len(block), -1)
+    if block.dtype.kind != "f":
+        return np.full(len(block), block.shape[1])
+    counts: Array = (~np.isnan(block)).sum(axis=1)
+    return counts
 
 
 def thin(
