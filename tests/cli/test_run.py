@@ -149,9 +149,38 @@ def test_unreadable_data(model):
 
 def test_model_without_data(model):
     Path("M/run_model.py").write_text("print('nothing')")
-    result = run("M")
+    result = run("M", code=1)
+    assert (
+        "M has written no data: there is no data.h5 in its directory" in result.stderr
+    )
     assert "Data:" not in result.stdout
     assert "Log:" in result.stdout
+
+
+def test_model_with_files_of_its_own(model):
+    Path("M/run_model.py").write_text(
+        "import pathlib, sys\n"
+        "pathlib.Path(sys.argv[1]).with_name('own.csv').write_text('1,2')\n"
+    )
+    assert "M finished" in run("M").stdout
+
+
+def test_a_stop_condition_before_there_is_data(model):
+    Path("M/run_model.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGUSR1)\n"
+    )
+    result = run("M", code=1)
+    assert "M was stopped by SIGUSR1 before it had written any data." in result.stderr
+
+
+def test_an_exit_code_that_hides_a_signal(model):
+    """It is 0, though the run has not come to its end."""
+    text = MODEL.replace("signal.SIGUSR1", "signal.SIGTERM").replace(
+        "class M(StepwiseModel):", "class M(StepwiseModel):\n    USE_SYS_EXIT = False"
+    )
+    Path("M/run_model.py").write_text(text)
+    Path("cfg.yml").write_text("M: {what: stop}")
+    assert "M was stopped by SIGTERM after" in run("M", "cfg.yml", code=143).stderr
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,27 @@ def test_missing_universes(make_run):
     assert x.sel(seed=1, kind="a").isnull().all()
 
 
+def test_what_the_record_knows_better(make_run):
+    """A program may fail after its run, or be killed; a line may be incomplete."""
+    run = make_run(write_series)
+    rows = [
+        ("uni05", "failed", "1"), ("uni05", "finished", "0"),
+        ("uni06", "failed", "137"),
+        ("uni07", "killed", "138"), ("uni09", "interrupted", "130"),
+        ("uni10", "failed", "1"), ("uni10", "finished", "0"), ("uni11", "fail", ""),
+    ]  # fmt: skip
+    with h5py.File(run / "data/uni09/data.h5", "r+") as file:
+        file.attrs["status"] = "stopped: SIGINT"
+    lines = ["universe\toutcome\texit_code", *map("\t".join, rows)]
+    (run / "_universes.tsv").write_text("\n".join(lines))
+    tree = open_output(run)
+    numbers, states = tree["universe"].values.ravel(), tree["status"].values.ravel()
+    assert dict(zip(numbers, states, strict=True)) == {
+        5: "finished", 6: "failed: exit code 137", 7: "killed: exit code 138",
+        9: "stopped: SIGINT", 10: "finished", 11: "finished",
+    }  # fmt: skip
+
+
 def test_universe_that_is_not_in_the_parameter_space(make_run):
     run = make_run(write_series)
     (run / "data/uni09").rename(run / "data/uni99")

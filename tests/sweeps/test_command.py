@@ -13,6 +13,9 @@ from click.testing import CliRunner
 
 from utopya_backend import load_cfg_file
 from utopya_backend.cli import main
+from utopya_backend.errors import FileInUseError
+from utopya_backend.io import open_output
+from utopya_backend.sweeps.directory import SweepDirectory
 
 from .conftest import outcomes, record, run_dir, wait_until
 
@@ -316,6 +319,74 @@ def test_a_second_interrupt_kills(model, write):
     assert process.returncode == 130, output
     assert "2 interrupted, 2 not begun" in output
     assert {row["exit_code"] for row in record(run_dir()).values()} == {"137"}
+
+
+@pytest.fixture
+def endless(model, write):
+    """A sweep of two universes, of which the first one has a step that never ends."""
+    script = model / "run_model.py"
+    script.write_text(script.read_text().replace(
+        'if self.what == "raise":',
+        'if self.what == "never ends":\n            time.sleep(3600)\n'
+        '        if self.what == "raise":'))  # fmt: skip
+    return write("""
+        run_kwargs: {stop_conditions: [{func: timeout_wall, seconds: 0.1}]}
+        parameter_space:
+          M: {what: !sweep {default: "", values: [never ends, b]}}
+    """)
+
+
+def test_a_step_that_never_ends(model, endless):
+    result = sweep("M", endless, "--grace", "0.2", "-W", "1")
+    assert result.exit_code == 1
+    assert "2 universes, 1 finished, 1 killed, after" in result.output
+    assert "uni1 (what=never ends) ended with exit code 137:" in result.output
+    assert "It did not end in time once it was told to, and was killed" in result.output
+    assert outcomes(run_dir()) == {"uni1": "killed", "uni2": "finished"}
+    assert "137      1 killed" in (run_dir() / "_report.txt").read_text()
+    # Its rows are there, and it is the only one that is run once more, as it was.
+    assert open_output(run_dir())["M/x"].sel(what="never ends").notnull().sum() == 1
+    result = sweep("--continue", "out/M", "--dry-run")
+    assert result.output == "1 universes are to be run.\n"
+    result = sweep("--continue", "out/M")
+    assert "1 killed, 1 before" in result.output
+
+
+def test_the_time_limit_in_a_step_that_never_ends(model, endless):
+    Path(endless).write_text("M: {what: !sweep {default: '', values: [never ends]}}")
+    result = sweep("M", endless, "--grace", "0.2", "--time-limit", "0.2")
+    assert "1 universes, 1 killed, after" in result.output
+    assert result.exit_code == 1
+
+
+def test_killed_after_the_run_together_with_its_supervisor(model, write):
+    """What its run has written says that it has finished; but its program has not."""
+    script = model / "run_model.py"
+    script.write_text(
+        script.read_text()
+        + """
+    open(os.path.join(model.root_cfg["output_dir"], "behind.pid"), "x").close()
+    time.sleep(3600 * (model.root_cfg["M"]["what"] == "b"))
+"""
+    )
+    process = start("M", write("M: {what: !sweep {default: '', values: [a, b]}}"))
+    wait_until(lambda: len(list(Path().glob("out/M/*/data/*/behind.pid"))) == 2)
+    wait_until(lambda: "uni1" in record(run_dir()))
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_until(is_free)
+    script.write_text(script.read_text().replace("3600", "0"))
+    assert sweep("--continue", "out/M", "--dry-run").output.startswith("1 universes")
+    assert "1 finished, 1 before" in sweep("--continue", "out/M").output
+    assert outcomes(run_dir()) == {"uni1": "finished", "uni2": "finished"}
+
+
+def is_free():
+    try:
+        with SweepDirectory.open(run_dir()).in_use():
+            return True
+    except FileInUseError:
+        return False
 
 
 def test_a_signal_to_all_processes_of_a_job(model, write):

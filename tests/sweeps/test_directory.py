@@ -32,13 +32,14 @@ def directory(tmp_path):
     return SweepDirectory.make(tmp_path, "M", make_space(), note="n", settings={"a": 1})
 
 
-def make_universe(directory, number, status="finished"):
+def make_universe(directory, number, status="finished", log=""):
     """Makes the directory of a universe; with an output file, if it has a status."""
     path = directory.universe(number)
     path.mkdir()
     if status is not None:
         with h5py.File(path / "data.h5", "w") as file:
             file.attrs["status"] = status
+    (path / "out.log").write_text(log)
     return path
 
 
@@ -118,7 +119,8 @@ def test_a_run_that_is_no_sweep(tmp_path):
 # .. What has to be run once more .............................................
 
 
-def test_by_the_record(directory):
+def test_by_the_record(tmp_path):
+    directory = SweepDirectory.make(tmp_path, "M", make_space(5), settings={"a": 1})
     with directory.in_use():
         for number, outcome in enumerate(Outcome, 1):
             make_universe(directory, number, "finished")
@@ -127,6 +129,10 @@ def test_by_the_record(directory):
         note(directory, 1, Outcome.FAILED)  # the last line counts
         note(directory, 3, Outcome.FINISHED)
         assert directory.completed() == {2, 3}
+
+
+LAST_WORD = "end of log. exit code: 0\n"
+HEAD_OF_FRONTEND = "Log of 'out' stream of WorkerTask 'uni2'\n---\n\n"
 
 
 @pytest.mark.parametrize(
@@ -141,10 +147,68 @@ def test_by_the_record(directory):
         (None, False),
     ],
 )
-def test_by_the_file(directory, status, is_complete):
-    """As of a run by the frontend, or one of which the record was not written."""
-    make_universe(directory, 2, status)
+@pytest.mark.parametrize("log", [LAST_WORD, HEAD_OF_FRONTEND])
+def test_without_a_record(directory, status, is_complete, log):
+    """As of a run by the frontend, or of which the supervisor was killed."""
+    make_universe(directory, 2, status, log)
     assert directory.completed() == ({2} if is_complete else set())
+
+
+def test_nobody_has_seen_its_program_end(directory):
+    """Its run has finished; then it was killed together with its supervisor."""
+    make_universe(directory, 2, "finished", "some output\n")
+    make_universe(directory, 3, "stopped: SIGUSR1")
+    assert directory.completed() == set()
+
+
+def test_a_sweep_of_the_frontend_without_logs(tmp_path):
+    directory = SweepDirectory.make(tmp_path, "M", make_space(), settings={})
+    make_universe(directory, 2, "finished")
+    assert directory.completed() == {2}
+
+
+@pytest.mark.parametrize(
+    ("code", "is_complete"),
+    [("0", True), ("138", False), ("-9", False), ("1", False), ("None", True)],
+)
+def test_the_last_word_of_the_frontend(directory, code, is_complete):
+    text = f"{HEAD_OF_FRONTEND}done\n\n---\nend of log. exit code: {code}\n\n"
+    make_universe(directory, 2, "finished", text)
+    assert directory.completed() == ({2} if is_complete else set())
+
+
+def test_a_long_log(directory):
+    make_universe(directory, 1, "finished", "x\n" * 100_000 + LAST_WORD)
+    make_universe(directory, 2, "finished", HEAD_OF_FRONTEND + "x\n" * 100_000)
+    make_universe(directory, 3, "finished", "x\n" * 100_000)
+    assert directory.completed() == {1, 2}
+
+
+@pytest.mark.parametrize(
+    "status", ["running", "failed: E", "stopped: SIGTERM", "stopped: SIGINT"]
+)
+def test_a_file_that_contradicts_the_record(directory, status):
+    """The frontend has run the universe once more, or somebody else has."""
+    with directory.in_use():
+        note(directory, 1, Outcome.FINISHED)
+        note(directory, 2, Outcome.STOPPED, 138)
+        note(directory, 3, Outcome.FINISHED)
+    make_universe(directory, 1, status)
+    make_universe(directory, 2, status)
+    make_universe(directory, 3, "finished")
+    assert directory.completed() == {3}
+
+
+def test_data_that_is_gone(directory):
+    with directory.in_use():
+        for number in (1, 2, 3, 4):
+            note(directory, number, Outcome.FINISHED)
+    make_universe(directory, 1, None)
+    (make_universe(directory, 2, None) / "data.h5").write_text("no HDF5")
+    (make_universe(directory, 3, None) / "own.csv").write_text("of a model like that")
+    make_universe(directory, 4)
+    os.truncate(directory.universe(4) / "data.h5", 700)
+    assert directory.completed() == {3}
 
 
 def test_a_file_that_is_none(directory):
@@ -185,7 +249,7 @@ def test_a_line_of_the_record_that_was_not_completed(directory, left):
     with open(directory.path / "_universes.tsv", "a") as record:
         record.write(left)
     for number in (1, 2, 3):
-        make_universe(directory, number, "finished" if number < 3 else None)
+        make_universe(directory, number, log=LAST_WORD if number < 3 else "")
     expected = {1} if "failed" in left else {1, 2}
     assert directory.completed() == expected
     with directory.in_use():
@@ -195,7 +259,7 @@ def test_a_line_of_the_record_that_was_not_completed(directory, left):
 
 
 def test_a_record_that_is_no_text(directory):
-    make_universe(directory, 1)
+    make_universe(directory, 1, log=LAST_WORD)
     (directory.path / "_universes.tsv").write_bytes(b"universe\n\xff\xfe\tfinished\n")
     assert directory.completed() == {1}
 
@@ -212,9 +276,9 @@ def full_disk():
 
 
 def test_a_disk_without_space(directory):
-    """The sweep goes on; what the record lacks is in the output files."""
-    make_universe(directory, 1)
-    make_universe(directory, 2)
+    """The sweep goes on; what the record lacks is in the logs."""
+    make_universe(directory, 1, log=LAST_WORD)
+    make_universe(directory, 2, log=LAST_WORD)
     with full_disk(), directory.in_use():
         for number in (1, 2):
             note(directory, number, Outcome.FINISHED)

@@ -115,6 +115,49 @@ def test_signals_end_a_universe_in_order(runs, engine_of, signum, fresh):
     assert runs.status() == f"stopped: {signal.Signals(signum).name}"
 
 
+@pytest.mark.parametrize(
+    "signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1]
+)
+def test_a_signal_just_after_the_start(runs, engine_of, signum):
+    """None is lost; a stop condition waits for the model, and its run for that."""
+    engine = engine_of(GO_ON)
+    engine.start(runs.job(1, seed=1, **LONG))
+    engine.send_signal(1, signum)
+    assert collect(engine, 1)[1].exit_code == 128 + signum
+    if signum == signal.SIGUSR1:
+        assert runs.status() == "stopped: SIGUSR1"
+
+
+def test_a_stop_condition_at_the_very_end(runs, engine_of):
+    """It changes nothing any more, and does not kill what the program still does."""
+    main = """
+if __name__ == "__main__":
+    with M(cfg_file_path=sys.argv[1]) as model:
+        model.run()
+    os.kill(os.getpid(), 10)
+    print("the end")
+"""
+    program = Program.of(runs.script("", main=main))
+    with LocalEngine(program, 1) as engine:
+        assert runs.run_with(engine, runs.job())[1].exit_code == 0
+    assert runs.log().endswith("the end\nend of log. exit code: 0\n")
+
+
+@pytest.mark.parametrize("fresh", [False, True], ids=["warm", "fresh"])
+def test_the_last_word(runs, engine_of, fresh):
+    """Who has not seen a program end can read whether it has."""
+    engine = engine_of(GO_ON, fresh=fresh)
+    runs.run_with(engine, runs.job(1, seed=1))
+    assert runs.log(1).endswith("\nend of log. exit code: 0\n")
+    for number, signum in (2, signal.SIGUSR1), (3, signal.SIGTERM), (4, signal.SIGKILL):
+        engine.start(runs.job(number, seed=number, **LONG))
+        runs.pid(f"pid{number}")
+        engine.send_signal(number, signum)
+        collect(engine, 1)
+    assert runs.log(2).endswith("\nend of log. exit code: 138\n")
+    assert not any("end of log" in runs.log(number) for number in (3, 4))
+
+
 def test_signals_for_one_that_has_ended(runs, engine_of):
     engine = engine_of("")
     runs.run_with(engine, runs.job())

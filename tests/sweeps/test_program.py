@@ -1,6 +1,7 @@
 """Programs of models in processes that are warm: as if each was run by itself."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -49,6 +50,28 @@ def test_exit_codes_behind_the_run(runs, main, code):
     model = runs.script("", main=MAIN + main)
     assert runs(model)[1].exit_code == code
     assert runs.status() == "finished"
+
+
+@WARM_AND_FRESH
+@pytest.mark.parametrize(
+    ("main", "code", "text"),
+    [
+        ("    os.remove(model.root_cfg['output_path'])", 1, "has written no data"),
+        ("    os.rename(model.root_cfg['output_path'], 'data.nc')", 1, "no data"),
+    ],
+)
+def test_a_program_that_removes_its_data(runs, fresh, main, code, text):
+    model = runs.script("", main=MAIN + main)
+    assert runs(model, fresh=fresh)[1].exit_code == code
+    assert text in runs.log()
+
+
+@WARM_AND_FRESH
+@pytest.mark.parametrize("signum", [signal.SIGUSR1, signal.SIGTERM])
+def test_an_exit_code_that_hides_a_signal(runs, fresh, signum):
+    """It is 0, though the run has not come to its end."""
+    text = f"M.USE_SYS_EXIT = False\ndef step(model): os.kill(os.getpid(), {signum})\n"
+    assert runs(runs.script(text), fresh=fresh)[1].exit_code == 128 + signum
 
 
 def test_a_loop_of_ones_own(runs):

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 
+import h5py
 import pytest
 from paramspace import ParamDim
 
@@ -74,6 +75,19 @@ def nothing(engine):
 def raises(error):
     def do(engine):
         raise error
+
+    return do
+
+
+def is_stopped(number):
+    """A stop condition ends a universe, in order."""
+
+    def do(engine):
+        (job,) = (job for job in engine.jobs if job.number == number)
+        os.makedirs(job.directory)
+        with h5py.File(job.cfg["output_path"], "w") as file:
+            file.attrs["status"] = "stopped: SIGUSR1"
+        return [engine.end(number, 138)]
 
     return do
 
@@ -322,8 +336,8 @@ def test_stop_conditions(supervise, clock):
         reports(1, "!!map {progress: 0.5, n_iter: 3, M: {x: 4}}"),
         reports(1, "!!map {progress: 0.5, n_iter: 3, M: {x: 5}}"),
         reports(1, "!!map {progress: 0.5, n_iter: 3, M: {x: 6}}"),  # is told once
-        ends(1, 138),
-        ends(2, 138),
+        is_stopped(1),
+        is_stopped(2),
     )
     supervisor = supervise(engine, stop_conditions=conditions)
     assert engine.sent[:2] == [(1, STOP), (2, STOP)]
@@ -331,3 +345,78 @@ def test_stop_conditions(supervise, clock):
     assert supervisor.tally.stopped_by["timeout_wall"][0] == 2
     assert supervisor.tally.counts[Outcome.STOPPED] == 2
     assert supervisor.ended_by == ""
+
+
+def test_a_stop_condition_that_holds_before_there_is_data(supervise, directory, clock):
+    """The universe is not stopped, but to be run."""
+    conditions = parse_stop_conditions([{"func": "timeout_wall", "seconds": 0}])
+    supervisor = supervise(Script(clock, ends(1, 138)), stop_conditions=conditions)
+    assert supervisor.tally.stopped_by == {}
+    assert supervisor.tally.killed == {1}
+    assert supervisor.tally.num_complete == 4
+    assert outcomes(directory.path)["uni1"] == "killed"
+
+
+# .. Universes that do not end ................................................
+
+
+def does_nothing(times):
+    return [nothing] * times
+
+
+def test_a_stop_condition_that_is_not_heeded(supervise, clock):
+    """Such as in a step that never ends: others go on, and the sweep ends."""
+    conditions = parse_stop_conditions([{"func": "timeout_wall", "seconds": 2}])
+    engine = Script(clock, *does_nothing(14), ends(1, 137), num_workers=1)
+    supervisor = supervise(engine, stop_conditions=conditions, grace=10)
+    assert engine.sent == [(1, STOP), (1, signal.SIGKILL)]
+    assert supervisor.tally.killed == {1}
+    assert counts(supervisor) == {"killed": 1, "finished": 4}
+    assert supervisor.tally.num_complete == 4
+
+
+@pytest.mark.parametrize(
+    ("first", "rules", "sent"),
+    [
+        (nothing, {"time_limit": 1}, signal.SIGINT),
+        (gets(signal.SIGINT), {}, signal.SIGINT),
+        (gets(signal.SIGTERM), {}, signal.SIGTERM),
+    ],
+)
+def test_an_end_of_the_sweep_that_is_not_heeded(supervise, clock, first, rules, sent):
+    engine = Script(clock, first, *does_nothing(10), ends(1, 137), ends(2, 128 + sent))
+    supervisor = supervise(engine, grace=10, **rules)
+    assert engine.sent == [
+        (1, sent), (2, sent), (1, signal.SIGKILL), (2, signal.SIGKILL),
+    ]  # fmt: skip
+    assert counts(supervisor) == {"killed": 1, "interrupted": 1}
+
+
+def test_one_that_fails_while_it_is_waited_for(supervise, clock):
+    engine = Script(clock, nothing, *does_nothing(10), ends(1, 1), ends(2, 0))
+    supervisor = supervise(engine, time_limit=1, grace=5)
+    assert counts(supervisor) == {"failed": 1, "finished": 1}
+
+
+def test_a_kill_is_repeated(supervise, clock):
+    """Of a universe that a worker was about to begin, say."""
+    conditions = parse_stop_conditions([{"func": "timeout_wall", "seconds": 1}])
+    engine = Script(clock, *does_nothing(15), ends(1, 137), num_workers=1)
+    supervise(engine, stop_conditions=conditions, grace=2)
+    assert engine.sent == [(1, STOP)] + [(1, signal.SIGKILL)] * 3
+
+
+def test_one_that_cannot_be_killed(supervise, directory, clock):
+    """As on a worker that is gone: an end of the sweep is not held up for ever."""
+    start = clock.now
+    engine = Script(clock, gets(signal.SIGINT), *does_nothing(1000))
+    supervisor = supervise(engine, grace=10)
+    assert counts(supervisor) == {"killed": 2}
+    assert clock.now - start < 30
+    assert engine.running == [1, 2]
+    assert outcomes(directory.path) == {"uni1": "killed", "uni2": "killed"}
+
+
+def test_no_grace(supervise, clock):
+    engine = Script(clock, gets(signal.SIGINT), ends(1, 137), ends(2, 137))
+    assert counts(supervise(engine, grace=0)) == {"killed": 2}

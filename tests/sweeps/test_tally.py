@@ -1,32 +1,9 @@
-"""What exit codes say about universes, and how these are counted."""
-
-import signal
+"""How universes are counted."""
 
 import pytest
 
 from utopya_backend.sweeps.messages import Ended
-from utopya_backend.sweeps.tally import Outcome, Tally, outcome_of
-
-
-@pytest.mark.parametrize(
-    ("exit_code", "meanwhile", "at_the_end"),
-    [
-        (0, Outcome.FINISHED, Outcome.FINISHED),
-        (128 + signal.SIGUSR1, Outcome.STOPPED, Outcome.STOPPED),
-        (1, Outcome.FAILED, Outcome.FAILED),
-        (2, Outcome.FAILED, Outcome.FAILED),
-        (255, Outcome.FAILED, Outcome.FAILED),
-        (128 + signal.SIGSEGV, Outcome.FAILED, Outcome.FAILED),
-        # By somebody else, while the sweep goes on; or because it is ended
-        (128 + signal.SIGINT, Outcome.FAILED, Outcome.INTERRUPTED),
-        (128 + signal.SIGTERM, Outcome.FAILED, Outcome.INTERRUPTED),
-        (128 + signal.SIGHUP, Outcome.FAILED, Outcome.INTERRUPTED),
-        (128 + signal.SIGKILL, Outcome.FAILED, Outcome.INTERRUPTED),
-    ],
-)
-def test_outcome(exit_code, meanwhile, at_the_end):
-    assert outcome_of(exit_code, is_ending=False) is meanwhile
-    assert outcome_of(exit_code, is_ending=True) is at_the_end
+from utopya_backend.sweeps.tally import Outcome, Tally
 
 
 def test_what_is_complete():
@@ -48,7 +25,7 @@ def test_counts():
     assert tally.num_ended == 6
     assert tally.num_complete == 4
     assert tally.progress == 0.6
-    assert tally.failed == {6}
+    assert (tally.failed, tally.killed) == ({6}, set())
     assert dict(tally.exit_codes) == {1: [6], 138: [7], 130: [8]}
     assert tally.cpu_seconds == 3.25
     assert dict(tally.hosts) == {"a": 3, "b": 1}

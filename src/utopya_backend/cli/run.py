@@ -15,9 +15,18 @@ from .. import yaml
 from ..display import Bar, Display, LogLines, Nothing, Report
 from ..errors import EXIT_CODE, ConfigError
 from ..finding import ModelInfo, find_model
-from ..io.summary import complaint_about_end, format_size, read_end, summarize
+from ..io.summary import (
+    complaint_about_end,
+    complaint_about_output,
+    format_size,
+    has_output,
+    read_end,
+    signal_in,
+    summarize,
+)
 from ..logging import LOG_LEVELS
 from ..process import error_in, run_process, users_line, warnings_in
+from ..signal import SIG_STOPCOND
 from ..tools import format_time
 from ..universe import make_run_dir, make_universe, resolve_cfg
 from .paths import short
@@ -165,7 +174,9 @@ def _run_universe(
     duration = format_time(time.monotonic() - start, ms_precision=2)
 
     status, number = read_end(data_file)
-    if exit_code == 0 and (complaint := complaint_about_end(status, number)):
+    if exit_code == 0 and (signum := signal_in(status)):
+        exit_code = 128 + signum  # which the program has hidden
+    if complaint := _complaint(exit_code, status, number, cfg_file.parent):
         exit_code = 1
         click.echo(f"{info.name} {complaint}", err=True)
     number = number or display.n_iter
@@ -176,6 +187,17 @@ def _run_universe(
         _show_data(data_file)
         click.echo(f"Log:   {short(log_file)}")
     return exit_code
+
+
+def _complaint(
+    exit_code: int, status: str | None, number: int | None, directory: Path
+) -> str:
+    """What is to be said of a run that would count as a success, and is none."""
+    if exit_code == 128 + SIG_STOPCOND and not has_output(directory):
+        return "was stopped by SIGUSR1 before it had written any data."
+    if exit_code != 0:
+        return ""
+    return complaint_about_end(status, number) or complaint_about_output(directory)
 
 
 def _remove_if_unused(cfg_file: Path) -> bool:

@@ -76,6 +76,11 @@ _MAX_FAILURES = 10
     help="End after this time, the running universes in order.",
 )  # fmt: skip
 @click.option(
+    "--grace", type=click.FloatRange(min=0), metavar="SECONDS",
+    help="How long a universe has to end in order once it was told to, before it is "
+    "killed.  [default: 30]",
+)  # fmt: skip
+@click.option(
     "--fresh", is_flag=True,
     help="Give each universe a Python of its own: for models that cannot be forked.",
 )  # fmt: skip
@@ -208,6 +213,7 @@ def _make_options(
     *,
     fail_fast: bool,
     time_limit: float | None,
+    grace: float | None,
     workers: int | None,
     **others: Any,
 ) -> Options:
@@ -215,6 +221,7 @@ def _make_options(
         frontend.get("stop_conditions"),
         time_limit or frontend.get("timeout"),
         fail_fast=fail_fast or frontend.get("nonzero_exit_handling") == "raise",
+        grace=grace,
     )
     configured = frontend.get("num_workers")
     if workers is None and isinstance(configured, int):
@@ -337,8 +344,9 @@ def _show_failures(directory: SweepDirectory, summary: Summary) -> None:
     before: tuple[int, str] | None = None
     for failure in found:
         where = ", ".join(f"{key}={value}" for key, value in failure.parameters.items())
+        word = "ended" if failure.number in summary.tally.killed else "failed"
         click.echo(
-            f"\n{failure.directory.name} ({where}) failed with exit code "
+            f"\n{failure.directory.name} ({where}) {word} with exit code "
             f"{failure.exit_code}:",
             err=True,
         )
@@ -346,7 +354,8 @@ def _show_failures(directory: SweepDirectory, summary: Summary) -> None:
         shown = "as the one before" if said == before else failure.reason
         click.echo("  " + shown.replace("\n", "\n  "), err=True)
         before = said
-    more = len(summary.tally.failed) - len(found)
+    tally = summary.tally
+    more = len(tally.failed | tally.killed) - len(found)
     if more > 0:
         click.echo(f"\n… and {more} more, see _report.txt.", err=True)
     if found:

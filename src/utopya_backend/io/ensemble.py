@@ -1,6 +1,5 @@
 """The universes of a run as one: their parameters are further dimensions."""
 
-import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from .glance import has_writer
 from .lazy import Array, InMemory, Labelled
 from .opening import universe_number
 from .reading import Node, read_file
+from .record import read_record, status_by
 from .stacking import Group
 
 UNREADABLE = "unreadable"
@@ -58,7 +58,7 @@ def read_run(directory: Path, files: Sequence[Path]) -> Node:
         universes, ``universe``, and one for how they ended, ``status``.
     """
     space = _read_arrangement(directory) or _numbered(files)
-    endings = _endings(directory)
+    record = read_record(directory)
     universes = Group()
     states: dict[int, str] = {}
     problems, strangers = [], []
@@ -73,10 +73,10 @@ def read_run(directory: Path, files: Sequence[Path]) -> Node:
         if number not in space.positions:
             strangers.append(number)
             continue
-        states[number] = str(node.attrs.get("status", "unknown"))
-        ending = endings.get(path.parent.name)
-        if states[number] == "running" and ending and not has_writer(path):
-            states[number] = ending
+        name, status = path.parent.name, str(node.attrs.get("status", "unknown"))
+        states[number] = status_by(record, name, status)
+        if status == "running" and name in record and not has_writer(path):
+            states[number] = str(record[name])
         universes.add(space.positions[number], node)
     missing = [
         n for n in sorted(space.positions) if states.get(n) in (None, UNREADABLE)
@@ -124,20 +124,6 @@ def _read_arrangement(directory: Path) -> Arrangement | None:
     return Arrangement(
         space.coords, dict(zip(space, positions, strict=True)), space.coupled
     )
-
-
-def _endings(directory: Path) -> dict[str, str]:
-    """What the record of a sweep says of the universes, by their names.
-
-    The file of one that was killed cannot say so by itself.
-    """
-    endings = {}
-    with contextlib.suppress(OSError):
-        text = (directory / "_universes.tsv").read_text("utf-8", "replace")
-        for line in text.splitlines()[1:]:
-            name, outcome, exit_code, *_ = [*line.split("\t"), "", ""]
-            endings[name] = f"{outcome}: exit code {exit_code}"
-    return endings
 
 
 def _numbered(files: Sequence[Path]) -> Arrangement:

@@ -1,6 +1,7 @@
 """What is in an output file, in a few lines for people."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import h5py
@@ -42,13 +43,52 @@ def read_end(path: str | os.PathLike[str]) -> tuple[str | None, int | None]:
     """
     try:
         with h5py.File(path, "r") as file:
-            status, number = file.attrs.get("status"), file.attrs.get("iterations")
+            return end_in(file)
     except (OSError, ValueError):
         return None, None
+
+
+def end_in(file: h5py.File) -> tuple[str | None, int | None]:
+    """How a run has ended, and after how many iterations, by its open output file.
+
+    Args:
+        file: The file
+    """
+    status, number = file.attrs.get("status"), file.attrs.get("iterations")
     return (
         status if isinstance(status, str) else None,
         int(number) if isinstance(number, np.integer) else None,
     )
+
+
+def signal_in(status: str | None) -> int | None:
+    """The signal that has stopped a run, by its status.
+
+    Args:
+        status: The status, e.g. ``stopped: SIGTERM``
+
+    Returns:
+        Its number; None if no signal did
+    """
+    name = (status or "").removeprefix("stopped: ")
+    return int(signal.Signals[name]) if name in signal.Signals.__members__ else None
+
+
+def has_output(directory: str | os.PathLike[str]) -> bool:
+    """Whether a universe has any output, be it in files that only its model knows.
+
+    Args:
+        directory: The directory of the universe
+    """
+    if os.path.exists(os.path.join(directory, "data.h5")):
+        return True
+    try:
+        return not _NOT_OF_MODELS.issuperset(os.listdir(directory))
+    except OSError:
+        return False
+
+
+_NOT_OF_MODELS = {"config.yml", "out.log", "data.h5.wal"}
 
 
 def complaint_about_end(status: str | None, number: int | None) -> str:
@@ -71,6 +111,23 @@ def complaint_about_end(status: str | None, number: int | None) -> str:
     return (
         f"ended before its run was finished ('{status}'), though with exit code 0: "
         "does it call sys.exit(), or not call model.run()?"
+    )
+
+
+def complaint_about_output(directory: str | os.PathLike[str]) -> str:
+    """What is to be said of a run that has ended without any output.
+
+    Args:
+        directory: The directory of its universe
+
+    Returns:
+        The end of a sentence, if there is none; else the empty string
+    """
+    if has_output(directory):
+        return ""
+    return (
+        "has written no data: there is no data.h5 in its directory, nor any other file "
+        "of its own. Does it make the model, with the configuration that it is given?"
     )
 
 

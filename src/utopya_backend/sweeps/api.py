@@ -54,6 +54,7 @@ def sweep(
     cluster: str | None = None,
     stop_conditions: Sequence[Mapping[str, Any]] | None = None,
     time_limit: float | None = None,
+    grace: float | None = None,
     fail_fast: bool = False,
     max_universes: float = MAX_UNIVERSES,
     progress: bool = True,
@@ -84,6 +85,8 @@ def sweep(
         stop_conditions: When a universe is stopped, in the frontend's notation, e.g.
             ``[{"func": "timeout_wall", "seconds": 600}]``
         time_limit: After this time the sweep ends, and running universes in order [s]
+        grace: How long a universe has to end in order once it was told to, before it
+            is killed; by default, 30 s. To be set for steps that take longer [s]
         fail_fast: Whether it ends as soon as a universe has failed
         max_universes: Larger sweeps are refused
         progress: Whether to show the progress
@@ -121,7 +124,7 @@ def sweep(
     settings = settings_of(info, cls, params, root)
     space = resolve_space(info, settings=_plain(settings))
     check_size(space, max_universes)
-    rules = make_rules(stop_conditions, time_limit, fail_fast=fail_fast)
+    rules = make_rules(stop_conditions, time_limit, fail_fast=fail_fast, grace=grace)
     options = Options(workers, fresh, scheduler, cluster, rules)
     check_options(options)
     where = tempfile.mkdtemp(prefix="sweep-") if out is None else out
@@ -154,6 +157,7 @@ def continue_sweep(
     scheduler: str | None = None,
     cluster: str | None = None,
     time_limit: float | None = None,
+    grace: float | None = None,
     progress: bool = True,
 ) -> SweepResult:
     """Runs those universes of a sweep that are missing, or have failed.
@@ -165,6 +169,7 @@ def continue_sweep(
         scheduler: The address of a Dask scheduler, as of :py:func:`sweep`
         cluster: The kind of a cluster to be started, likewise
         time_limit: After this time the sweep ends [s]
+        grace: How long a universe has to end once it was told to, as before [s]
         progress: Whether to show the progress
 
     Returns:
@@ -178,7 +183,7 @@ def continue_sweep(
     info, _ = find(find_model_of(directory) if model is None else model)
     options = options_of(
         directory, workers=workers, scheduler=scheduler, cluster=cluster,
-        time_limit=time_limit,
+        time_limit=time_limit, grace=grace,
     )  # fmt: skip
     summary = _run(info, directory, options, progress=progress)
     return _returned(_result_of(info.name, directory, summary), summary.signum)
@@ -193,7 +198,8 @@ class SweepResult:
         path: The directory of the run
         num_universes: How many universes the sweep has
         counts: How many of those that were run have ended how: ``finished``,
-            ``stopped`` by a stop condition, ``failed``, ``interrupted``
+            ``stopped`` by a stop condition, ``failed``, ``killed`` as they did not end
+            in time, ``interrupted``
         failures: Those that have failed, and why; the first 100 of them
         is_temporary: Whether the output is removed together with this object
     """

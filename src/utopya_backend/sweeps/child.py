@@ -12,11 +12,22 @@ from pathlib import Path
 
 from ..display import FrontendLines, Report, Several, showing_by
 from ..handover import Handover, handing_over
-from ..io.summary import complaint_about_end, read_end
+from ..io.summary import (
+    complaint_about_end,
+    complaint_about_output,
+    read_end,
+    signal_in,
+)
 from ..monitor import format_line
 from ..process import run_process
+from ..signal import SIG_STOPCOND, attach_signal_handlers, begin_observing
 from .messages import Job
 from .program import Program, Run, exit_code_of, leave
+from .tally import EXIT_CODE_STOPPED
+from .verdict import leave_word
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, SIG_STOPCOND)
+"""What a universe may be sent. It is blocked when the process of one begins."""
 
 
 class Reports:
@@ -86,6 +97,11 @@ def run_warm(
     Returns:
         The exit code
     """
+    # A stop condition may hold before there is a model; and it is for the universe as a
+    # whole, whatever handlers a model gives back.
+    attach_signal_handlers(for_interrupts=False)
+    begin_observing()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     cfg_file = make_universe(job)
     _print_to(os.path.join(job.directory, "out.log"))
     _seed_anew()
@@ -108,6 +124,7 @@ def run_fresh(job: Job, program: Program, to: socket.socket) -> int:
     Returns:
         The exit code
     """
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     cfg_file = make_universe(job)
     reports = Reports(program.name, job.number, to)
     log_file = Path(job.directory, "out.log")
@@ -117,13 +134,22 @@ def run_fresh(job: Job, program: Program, to: socket.socket) -> int:
 
 
 def _checked(code: int, job: Job, name: str, end: tuple[str | None, int | None]) -> int:
-    """The exit code; 1, if the run was not finished though it is 0."""
-    complaint = complaint_about_end(*end) if code == 0 else ""
-    if complaint:
-        log = os.path.join(job.directory, "out.log")
-        with open(log, "a", encoding="utf-8") as file:
+    """The exit code; another one, if the run was not finished though it is 0.
+
+    If all is well, the log gets the last word of the program.
+    """
+    log = os.path.join(job.directory, "out.log")
+    if code == 0 and (signum := signal_in(end[0])):
+        code = 128 + signum
+    elif code == 0 and (
+        complaint := complaint_about_end(*end) or complaint_about_output(job.directory)
+    ):
+        with suppress(OSError), open(log, "a", encoding="utf-8") as file:
             print(f"Error: {name} {complaint}", file=file)
-    return 1 if complaint else code
+        code = 1
+    if code in (0, EXIT_CODE_STOPPED):
+        leave_word(log, code)
+    return code
 
 
 def exit_code_or_error(run: Callable[[], int]) -> int:

@@ -32,13 +32,14 @@ from ..errors import (
     OutputDirectoryError,
 )
 from ..io.glance import has_writer
+from ..io.record import RECORD, read_record
 from ..io.runs import latest_run
-from ..io.summary import read_end
 from ..space import Space, load_space
 from ..universe import make_run_dir
 from .config_files import config_files
 from .messages import Ended
 from .tally import Outcome
+from .verdict import is_complete
 
 _PATIENCE = 60.0  # for a process that is ending [s]
 _POLL_INTERVAL = 0.1
@@ -152,7 +153,7 @@ class SweepDirectory:
             BlockingIOError: If somebody else does
             OSError: If the record cannot be written
         """
-        path = self.path / "_universes.tsv"
+        path = self.path / RECORD
         # Without a buffer, a line that cannot be written is not tried once more.
         with open(path, "a+b", buffering=0) as record:
             try:
@@ -216,21 +217,21 @@ class SweepDirectory:
     def completed(self) -> set[int]:
         """The numbers of the universes that need not be run any more."""
         noted = self._noted()
+        of_frontend = not self.settings  # which it knows nothing of
         return {
             number for number in self.space
             if (directory := self.universe(number)).is_dir()
-            and (noted.get(directory.name) or _outcome_in(directory)).is_complete
+            and is_complete(
+                directory, noted.get(directory.name), of_frontend=of_frontend
+            )
         }  # fmt: skip
 
     def _noted(self) -> dict[str, Outcome]:
         """The last outcome of each universe that the record has."""
         outcomes = {}
-        with suppress(FileNotFoundError):
-            lines = (self.path / "_universes.tsv").read_text("utf-8", "replace")
-            for line in lines.splitlines()[1:]:
-                name, outcome, *_ = [*line.split("\t"), ""]
-                with suppress(ValueError):  # of a line that was not completed
-                    outcomes[name] = Outcome(outcome)
+        for name, entry in read_record(self.path).items():
+            with suppress(ValueError):  # of a line that was not completed
+                outcomes[name] = Outcome(entry.outcome)
         return outcomes
 
 
@@ -261,11 +262,3 @@ def set_aside(directory: str | os.PathLike[str]) -> None:
         names = (f"{directory.name}_{count}" for count in itertools.count(1))
         free = next(name for name in names if not os.path.lexists(earlier / name))
         directory.rename(earlier / free)
-
-
-def _outcome_in(directory: Path) -> Outcome:
-    """What the output file of a universe says, where the record says nothing."""
-    status, _ = read_end(directory / "data.h5")
-    if status == "finished":
-        return Outcome.FINISHED
-    return Outcome.STOPPED if status == "stopped: SIGUSR1" else Outcome.INTERRUPTED

@@ -13,7 +13,7 @@ from ..interactive import Model
 from ..space import Space
 from .directory import SweepDirectory
 from .stopping import parse_stop_conditions
-from .supervisor import Rules
+from .supervisor import GRACE, Rules
 
 MAX_UNIVERSES = 100_000
 """Larger sweeps are begun only if the user confirms that they are meant"""
@@ -86,10 +86,19 @@ def check_options(options: Options) -> None:
         raise ParameterError(
             f"The time limit has to be a positive number of seconds, but is {limit!r}."
         )
+    grace = options.rules.grace
+    if isinstance(grace, bool) or not isinstance(grace, (int, float)) or not grace >= 0:
+        raise ParameterError(
+            f"grace has to be a number of seconds of at least 0, but is {grace!r}."
+        )
 
 
 def make_rules(
-    stop_conditions: Any, time_limit: float | None, *, fail_fast: bool
+    stop_conditions: Any,
+    time_limit: float | None,
+    *,
+    fail_fast: bool,
+    grace: float | None = None,
 ) -> Rules:
     """When universes are ended.
 
@@ -97,11 +106,13 @@ def make_rules(
         stop_conditions: In the frontend's notation
         time_limit: For the whole sweep [s]
         fail_fast: Whether the sweep ends with the first failure
+        grace: How long universes have to end once they were told to [s]
 
     Raises:
         UserError: If a stop condition is not what it has to be
     """
-    return Rules(parse_stop_conditions(stop_conditions), time_limit, fail_fast)
+    grace = GRACE if grace is None else grace
+    return Rules(parse_stop_conditions(stop_conditions), time_limit, fail_fast, grace)
 
 
 def describe_settings(
@@ -123,6 +134,7 @@ def describe_settings(
         "fresh": options.fresh,
         "fail_fast": options.rules.fail_fast,
         "time_limit": options.rules.time_limit,
+        "grace": options.rules.grace,
         "stop_conditions": list(stop_conditions) if stop_conditions else None,
     }
 
@@ -159,6 +171,7 @@ def options_of(
     scheduler: str | None = None,
     cluster: str | None = None,
     time_limit: float | None = None,
+    grace: float | None = None,
     fresh: bool = False,
     fail_fast: bool = False,
 ) -> Options:
@@ -170,6 +183,7 @@ def options_of(
         scheduler: The address of a Dask scheduler
         cluster: The kind of a cluster
         time_limit: For the whole sweep [s]
+        grace: How long universes have to end once they were told to [s]
         fresh: Whether each universe gets an interpreter of its own
         fail_fast: Whether the sweep ends with the first failure
     """
@@ -178,6 +192,7 @@ def options_of(
         before.get("stop_conditions"),
         time_limit or before.get("time_limit"),
         fail_fast=fail_fast or bool(before.get("fail_fast")),
+        grace=before.get("grace") if grace is None else grace,
     )
     fresh = fresh or bool(before.get("fresh"))
     options = Options(workers, fresh, scheduler, cluster, rules)

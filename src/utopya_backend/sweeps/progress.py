@@ -14,6 +14,7 @@ from .tally import Outcome, Tally
 
 _WINDOW = 30.0  # the rate is that of the last seconds [s]
 _BAR_INTERVAL = 0.1
+_SHOWN = (Outcome.FAILED, Outcome.KILLED, Outcome.STOPPED, Outcome.INTERRUPTED)
 
 
 class SweepDisplay(Protocol):
@@ -80,7 +81,7 @@ def describe(tally: Tally, rate: Rate) -> str:
     """
     parts = [
         f"{tally.counts[outcome]} {outcome.value}"
-        for outcome in (Outcome.FAILED, Outcome.STOPPED, Outcome.INTERRUPTED)
+        for outcome in _SHOWN
         if tally.counts[outcome]
     ]
     parts.append(rate.describe(tally))

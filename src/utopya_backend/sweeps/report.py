@@ -104,10 +104,7 @@ class ReportFile:
         yield from _headline("Exit codes")
         yield f"  success       {tally.counts[Outcome.FINISHED]}"
         for code, numbers in sorted(tally.exit_codes.items()):
-            is_failure = not tally.failed.isdisjoint(numbers)
-            what = "failed" if is_failure else "interrupted"
-            what = "stopped" if code == EXIT_CODE_STOPPED else what
-            yield f"  code {code:<8} {len(numbers)} {what}"
+            yield f"  code {code:<8} {len(numbers)} {_word_for(tally, numbers, code)}"
             yield f"      {self._names(numbers)}"
 
     def _describe_stop_conditions(self, tally: Tally) -> Iterator[str]:
@@ -134,6 +131,15 @@ class ReportFile:
         return ", ".join(shown) + (f", … and {more} more" if more else "")
 
 
+def _word_for(tally: Tally, numbers: Sequence[int], code: int) -> str:
+    """What has become of the universes with an exit code."""
+    if not tally.failed.isdisjoint(numbers):
+        return "failed"
+    if not tally.killed.isdisjoint(numbers):
+        return "killed"
+    return "stopped" if code == EXIT_CODE_STOPPED else "interrupted"
+
+
 def _describe_progress(tally: Tally) -> Iterator[str]:
     yield from _headline("Current progress")
     rows = {
@@ -141,6 +147,7 @@ def _describe_progress(tally: Tally) -> Iterator[str]:
         "Success": tally.counts[Outcome.FINISHED],
         "Stopped": tally.counts[Outcome.STOPPED],
         "Failed": tally.counts[Outcome.FAILED],
+        "Killed": tally.counts[Outcome.KILLED],
         "Interrupted": tally.counts[Outcome.INTERRUPTED],
         "Running": len(tally.running),
     }

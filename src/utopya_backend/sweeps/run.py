@@ -18,7 +18,7 @@ from .program import Program
 from .progress import SweepDisplay
 from .report import ReportFile
 from .supervisor import Supervisor
-from .tally import Tally
+from .tally import EXIT_CODE_STOPPED, Tally
 
 if TYPE_CHECKING:
     from .cluster import DaskEngine
@@ -48,7 +48,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Failure:
-    """A universe that has failed.
+    """A universe that has failed, or was killed as it did not end in time.
 
     Attributes:
         number: Its number
@@ -154,18 +154,19 @@ def remove_unused(directory: SweepDirectory) -> None:
 
 
 def failures(directory: SweepDirectory, tally: Tally, most: int) -> list[Failure]:
-    """The universes that have failed, with the reasons.
+    """The universes that have failed, or were killed by the sweep, with the reasons.
 
     Args:
         directory: Where they are
         tally: What has become of them
         most: How many to look at, at most
     """
+    listed = tally.failed | tally.killed
     codes = {
         number: code
         for code, numbers in tally.exit_codes.items()
         for number in numbers
-        if number in tally.failed
+        if number in listed
     }
     return [
         Failure(
@@ -173,10 +174,24 @@ def failures(directory: SweepDirectory, tally: Tally, most: int) -> list[Failure
             directory.universe(number),
             directory.space.position(number),
             codes[number],
-            _reason(directory.universe(number) / "out.log", codes[number]),
+            _why_killed(codes[number])
+            if number in tally.killed
+            else _reason(directory.universe(number) / "out.log", codes[number]),
         )
         for number in sorted(codes)[:most]
     ]
+
+
+def _why_killed(exit_code: int) -> str:
+    if exit_code == EXIT_CODE_STOPPED:
+        return (
+            "A stop condition has ended its process before its run could end in order: "
+            "does it hold that early, or has the model no handler for the signal?"
+        )
+    return (
+        "It did not end in time once it was told to, and was killed: do its steps take "
+        "longer than --grace says, or never end?"
+    )
 
 
 def _reason(log: Path, exit_code: int, max_lines: int = 5) -> str:

@@ -35,7 +35,13 @@ from ..display import Nothing, showing_by
 from ..errors import ModelImportError, UserError
 from ..io.provenance import source_commit, source_directory
 from ..model import StepwiseModel
-from .child import exit_code_or_error, make_universe, run_fresh, run_warm
+from .child import (
+    SIGNALS,
+    exit_code_or_error,
+    make_universe,
+    run_fresh,
+    run_warm,
+)
 from .messages import Ended, Job
 from .program import Program
 
@@ -138,9 +144,12 @@ class Server:
     def _fork(self, job: Job) -> None:
         start = time.monotonic()
         returned, tell_returned = os.pipe()
+        # Until the universe has handlers, a signal for it waits.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             pid = os.fork()
         except OSError as error:  # there is no memory for another process
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(returned)
             os.close(tell_returned)
             print(f"Cannot start a universe: {error}", file=sys.stderr, flush=True)
@@ -149,6 +158,7 @@ class Server:
         if pid == 0:
             os.close(returned)
             self._become_universe(job, tell_returned)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(tell_returned)
         self._running[pid] = _Running(job, start, returned)
 

@@ -21,11 +21,17 @@ from ..signal import SIG_STOPCOND
 from .directory import SweepDirectory
 from .messages import Ended, Event, Job, Reported
 from .stopping import StopCondition
-from .tally import Outcome, Tally, outcome_of
+from .tally import Outcome, Tally
+from .verdict import outcome_of
 
 POLL_INTERVAL = 0.2
 """How long nothing is looked at if nothing happens [s]"""
 
+GRACE = 30.0
+"""How long a universe has to end in order once it was told to [s]"""
+
+_PATIENCE = 5.0  # with one that was killed, however short the grace [s]
+_KILLED = 128 + signal.SIGKILL
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -54,11 +60,13 @@ class Rules:
         stop_conditions: Each universe is stopped that fulfils one of them.
         time_limit: After this time the sweep ends [s]; None for no limit
         fail_fast: Whether the sweep ends as soon as a universe has failed
+        grace: A universe that has not ended so long after it was told to is killed [s]
     """
 
     stop_conditions: Sequence[StopCondition] = ()
     time_limit: float | None = None
     fail_fast: bool = False
+    grace: float = GRACE
 
 
 @dataclass
@@ -66,6 +74,10 @@ class _Running:
     """A universe that is being run."""
 
     start: float
+    told: float | None = None
+    """When it was told to end"""
+    killed: float | None = None
+    """When it was killed, as it did not"""
     stopped_by: str = ""
     monitor: Mapping[str, Any] = field(default_factory=dict)
 
@@ -134,6 +146,7 @@ class Supervisor:
                 self._stop_universes()
                 self._look_at_limits()
                 self._look_at_signals()
+                self._kill_universes()
                 self._on_change(self.tally)
 
     def _start_universes(self) -> bool:
@@ -156,9 +169,14 @@ class Supervisor:
         return bool(self._running) or (self._are_left and not self.ended_by)
 
     def _handle(self, event: Event) -> None:
+        if event.number not in self._running:
+            return  # such as a report that comes after the end
         if isinstance(event, Ended):
             universe = self._running.pop(event.number)
-            outcome = outcome_of(event.exit_code, is_ending=bool(self.ended_by))
+            outcome = outcome_of(
+                event.exit_code, self._directory.universe(event.number),
+                is_ending=bool(self.ended_by), was_killed=universe.killed is not None,
+            )  # fmt: skip
             self.tally.add(event, outcome)
             if outcome is Outcome.STOPPED and universe.stopped_by:
                 names = self.tally.stopped_by.setdefault(universe.stopped_by, [])
@@ -166,7 +184,7 @@ class Supervisor:
             self._directory.note(event, outcome)
             if outcome is Outcome.FAILED and self._rules.fail_fast:
                 self._end("a failure", signal.SIGTERM)
-        elif event.number in self._running:
+        else:
             self._note_report(event, self._running[event.number])
 
     def _note_report(self, event: Reported, universe: _Running) -> None:
@@ -185,8 +203,26 @@ class Supervisor:
             for condition in self._rules.stop_conditions:
                 if condition.is_fulfilled(now - universe.start, universe.monitor):
                     universe.stopped_by = condition.name
-                    self._engine.send_signal(number, SIG_STOPCOND)
+                    self._tell(number, SIG_STOPCOND)
                     break
+
+    def _kill_universes(self) -> None:
+        """Kills those universes that were told to end, and have not in time.
+
+        This is repeated: a worker may only just have begun one of them. If the sweep
+        is to end, it does not wait for ever for one that cannot be killed, say by a
+        worker that is gone.
+        """
+        now, grace = self._clock(), self._rules.grace
+        for number, universe in list(self._running.items()):
+            waited = -1.0 if universe.told is None else now - universe.told
+            is_due = universe.killed is None or now - universe.killed >= _PATIENCE
+            if waited >= grace and is_due:
+                universe.killed = now
+                self._engine.send_signal(number, signal.SIGKILL)
+            if self.ended_by and waited >= 2 * grace + _PATIENCE:
+                seconds = now - universe.start
+                self._handle(Ended(number, _KILLED, seconds, 0.0, "? (no answer)"))
 
     def _look_at_limits(self) -> None:
         limit = self._rules.time_limit
@@ -214,7 +250,13 @@ class Supervisor:
 
     def _send_all(self, signum: int) -> None:
         for number in self._running:
-            self._engine.send_signal(number, signum)
+            self._tell(number, signum)
+
+    def _tell(self, number: int, signum: int) -> None:
+        universe = self._running[number]
+        if universe.told is None:
+            universe.told = self._clock()
+        self._engine.send_signal(number, signum)
 
 
 @contextmanager

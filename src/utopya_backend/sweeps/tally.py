@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import signal
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
@@ -13,10 +12,6 @@ from .messages import Ended
 EXIT_CODE_STOPPED = 128 + SIG_STOPCOND
 """The exit code of a universe that a stop condition has ended"""
 
-_INTERRUPTS = {
-    128 + signum for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-}
-
 
 class Outcome(enum.Enum):
     """What has become of a universe."""
@@ -25,6 +20,8 @@ class Outcome(enum.Enum):
     STOPPED = "stopped"
     """By a stop condition; nothing is missing."""
     FAILED = "failed"
+    KILLED = "killed"
+    """By the sweep, before there was any data, or as it did not end in time"""
     INTERRUPTED = "interrupted"
     """It would have gone on, had the sweep."""
 
@@ -32,21 +29,6 @@ class Outcome(enum.Enum):
     def is_complete(self) -> bool:
         """Whether there is nothing more to be done."""
         return self in (Outcome.FINISHED, Outcome.STOPPED)
-
-
-def outcome_of(exit_code: int, *, is_ending: bool) -> Outcome:
-    """What an exit code says about a universe.
-
-    Args:
-        exit_code: The code
-        is_ending: Whether the sweep was ended while it ran
-    """
-    if exit_code == 0:
-        return Outcome.FINISHED
-    if exit_code == EXIT_CODE_STOPPED:
-        return Outcome.STOPPED
-    signals = _INTERRUPTS | {128 + signal.SIGKILL} if is_ending else set()
-    return Outcome.INTERRUPTED if exit_code in signals else Outcome.FAILED
 
 
 @dataclass
@@ -61,6 +43,7 @@ class Tally:
         cpu_seconds: The CPU time of all of them [s]
         exit_codes: The numbers of those that have not just finished, by exit codes
         failed: The numbers of those that have failed
+        killed: The numbers of those that the sweep has killed
         hosts: How many have been run where
         stopped_by: The numbers of those that a stop condition has ended, by its name
         running: The progress of those that are running, by their numbers
@@ -73,6 +56,7 @@ class Tally:
     cpu_seconds: float = 0.0
     exit_codes: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     failed: set[int] = field(default_factory=set)
+    killed: set[int] = field(default_factory=set)
     hosts: Counter[str] = field(default_factory=Counter)
     stopped_by: dict[str, list[int]] = field(default_factory=dict)
     running: dict[int, float] = field(default_factory=dict)
@@ -91,6 +75,8 @@ class Tally:
         self.hosts[ended.host] += 1
         if outcome is Outcome.FAILED:
             self.failed.add(ended.number)
+        elif outcome is Outcome.KILLED:
+            self.killed.add(ended.number)
         if ended.exit_code:
             self.exit_codes[ended.exit_code].append(ended.number)
 

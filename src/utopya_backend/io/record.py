@@ -1,0 +1,66 @@
+"""The record of a sweep: what has become of each universe, by its exit code.
+
+``_universes.tsv`` has a line for each time a universe has ended; the last one counts.
+"""
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+RECORD = "_universes.tsv"
+
+COMPLETE = ("finished", "stopped")
+"""The outcomes of universes that need not be run any more"""
+
+
+class Entry(NamedTuple):
+    """What the record says of a universe."""
+
+    outcome: str
+    """A word: ``finished``, ``stopped``, ``failed``, ``killed`` or ``interrupted``"""
+
+    exit_code: str
+    """The exit code of its program"""
+
+    def __str__(self) -> str:
+        return f"{self.outcome}: exit code {self.exit_code}"
+
+
+def read_record(run: str | os.PathLike[str]) -> dict[str, Entry]:
+    """Reads the record of a sweep.
+
+    Args:
+        run: The directory of the run
+
+    Returns:
+        What it says of each universe, by their names. It is empty if there is none, as
+        of a run by the frontend.
+    """
+    found = {}
+    with contextlib.suppress(OSError):
+        text = Path(run, RECORD).read_text("utf-8", "replace")
+        for line in text.splitlines()[1:]:
+            name, outcome, exit_code, *_ = [*line.split("\t"), "", ""]
+            if exit_code:  # else, the line was not completed
+                found[name] = Entry(outcome, exit_code)
+    return found
+
+
+def status_by(record: Mapping[str, Entry], name: str, status: str) -> str:
+    """How a universe has ended, by its file and by the record.
+
+    A file says how its run has ended. What its program does then, or that it was
+    killed, only the record can say.
+
+    Args:
+        record: The record
+        name: The name of the universe
+        status: What its file says
+    """
+    entry = record.get(name)
+    has_ended_well = status in ("finished", "stopped: SIGUSR1")
+    if entry is None or not has_ended_well or entry.outcome in COMPLETE:
+        return status
+    return str(entry)
