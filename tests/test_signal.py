@@ -1,5 +1,6 @@
 import os
 import signal
+import subprocess
 import sys
 import threading
 from contextlib import contextmanager
@@ -10,11 +11,14 @@ from utopya_backend.io import OutputFile, storage
 from utopya_backend.signal import (
     SIG_STOPCOND,
     SIGNAL_INFO,
+    Handlers,
     _handle_signal,
+    are_heeded,
     attach_signal_handlers,
     begin_observing,
     describe_signal,
     end_observing,
+    num_attached,
     restore_signal_handlers,
 )
 
@@ -97,12 +101,108 @@ def test_a_handler_of_somebody_else_is_left_alone():
     signal.signal(signal.SIGTERM, before)
 
 
+def test_a_handler_that_is_not_from_python_is_left_alone(monkeypatch):
+    """As of a program that Python is embedded in."""
+    real = signal.getsignal
+    monkeypatch.setattr(
+        signal, "getsignal", lambda s: None if s == signal.SIGHUP else real(s)
+    )
+    attach_signal_handlers()
+    assert real(signal.SIGHUP) is signal.SIG_DFL
+    assert real(signal.SIGTERM) is _handle_signal
+    restore_signal_handlers()
+    with Handlers(_handle_signal, are_heeded([signal.SIGHUP, signal.SIGQUIT])):
+        assert real(signal.SIGHUP) is signal.SIG_DFL
+        assert real(signal.SIGQUIT) is _handle_signal
+    assert real(signal.SIGQUIT) is signal.SIG_DFL
+
+
 def in_thread(func):
     result = []
     thread = threading.Thread(target=lambda: result.append(func()))
     thread.start()
     thread.join()
     return result[0]
+
+
+# .. Forked children ..........................................................
+
+
+def failure_in_child(check):
+    """Calls a function in a forked child; returns how that has ended."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            check()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.parametrize("func", [lambda f: f(), in_thread], ids=["main", "other"])
+def test_a_forked_child_has_the_handlers_that_were_there_before(func):
+    def other(*_):
+        pass
+
+    signums = (SIG_STOPCOND, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = list(map(signal.getsignal, signums))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+    def check():
+        assert list(map(signal.getsignal, signums)) == before
+        assert signal.getsignal(signal.SIGQUIT) is other
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
+        assert SIGNAL_INFO["got_signal"] is False
+        assert num_attached() == 0
+        attach_signal_handlers()  # for a model of its own
+        send(signal.SIGTERM)
+        assert SIGNAL_INFO["signum"] == signal.SIGTERM
+        restore_signal_handlers()
+        assert list(map(signal.getsignal, signums)) == before
+
+    attach_signal_handlers()
+    send(signal.SIGTERM)
+    signal.signal(signal.SIGQUIT, other)  # which is not ours
+    try:
+        assert func(lambda: failure_in_child(check)) == 0
+        assert SIGNAL_INFO["signum"] == signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) is _handle_signal
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
+    finally:
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+        restore_signal_handlers()
+
+
+def test_a_forked_child_within_several_handlers():
+    def note(*_):
+        pass
+
+    def check():
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGQUIT) is signal.SIG_DFL
+
+    with Handlers(note, [signal.SIGTERM, signal.SIGQUIT]):
+        attach_signal_handlers()
+        assert failure_in_child(check) == 0
+        restore_signal_handlers()
+        assert signal.getsignal(signal.SIGTERM) is note
+
+
+def test_a_signal_for_a_child_that_is_just_being_forked():
+    """It does not get lost between the fork and the moment of its own handlers."""
+    program = """
+import os, signal
+os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGTERM))
+from utopya_backend.signal import attach_signal_handlers
+attach_signal_handlers()
+pid = os.fork()
+if pid == 0:
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    output = subprocess.check_output([sys.executable, "-c", program])
+    assert int(output) == -signal.SIGTERM
 
 
 def test_other_threads():

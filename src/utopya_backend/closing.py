@@ -1,6 +1,7 @@
 """Closing what is still open when the interpreter exits: models, and their files."""
 
 import atexit
+import os
 import sys
 import weakref
 from typing import Protocol
@@ -25,6 +26,11 @@ def close_at_exit(obj: Closeable) -> None:
         obj: The object. This does not keep it alive.
     """
     _open[id(obj)] = obj
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    # What a forked child has inherited is for its parent to close.
+    os.register_at_fork(after_in_child=_open.clear)
 
 
 # Handlers are called last in, first out.

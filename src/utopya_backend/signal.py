@@ -11,9 +11,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
-from typing import Any, TypedDict
+from typing import Any, Self, TypedDict
 
 SIG_STOPCOND: signal.Signals = (
     signal.SIGFPE if platform.system() == "Windows" else signal.SIGUSR1
@@ -48,11 +48,76 @@ SIGNAL_INFO: SignalInfo = {
 """Whether any kind of signal was received, which one, and when. Filled by the
 signal handlers, looked at by models, and empty again when the run has ended."""
 
-_Handler = Callable[[int, FrameType | None], Any] | int | None
+_Handler = Callable[[int, FrameType | None], Any] | int
 
-_original_handlers: dict[int, _Handler] = {}
-_num_attached = 0
-_num_observers = 0
+
+class Handlers:
+    """A handler in place of those that signals have, until they are given back.
+
+    Some have one that was not set from Python, but for instance by the program that
+    Python is embedded in. That one could not be given back, so it stays. A handler
+    that somebody else has set in the meantime stays as well.
+
+    A forked child has the handlers that were there before: what a model or a sweep
+    does upon a signal is not for what it has started.
+
+    It is a context manager, which gives the handlers back.
+    """
+
+    def __init__(self, handler: _Handler, signums: Iterable[int] = ()) -> None:
+        """Sets the handler, which Python allows on the main thread only.
+
+        Args:
+            handler: What to set
+            signums: For which signals
+        """
+        self._handler = handler
+        self._previous: dict[int, Any] = {}
+        self.take(signums)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.give_back()
+
+    def take(self, signums: Iterable[int]) -> None:
+        """Sets the handler for further signals.
+
+        Args:
+            signums: Which ones
+        """
+        for signum in signums:
+            previous = signal.getsignal(signum)
+            if previous is not None and previous is not self._handler:
+                _in_use.setdefault(self)
+                self._previous[signum] = previous
+                signal.signal(signum, self._handler)
+
+    def give_back(self) -> None:
+        """Sets the handlers that were there before."""
+        for signum, previous in self._previous.items():
+            if signal.getsignal(signum) is self._handler:
+                signal.signal(signum, previous)
+        self._previous.clear()
+        _in_use.pop(self, None)
+
+    @property
+    def signums(self) -> set[int]:
+        """The signals that have the handler."""
+        return set(self._previous)
+
+
+_in_use: dict[Handlers, None] = {}  # in the order in which they were set
+
+
+def are_heeded(signums: Iterable[int]) -> list[int]:
+    """Those of some signals that are not ignored, as SIGHUP is by ``nohup``.
+
+    Args:
+        signums: The signals
+    """
+    return [s for s in signums if signal.getsignal(s) is not signal.SIG_IGN]
 
 
 def _handle_signal(signum: int, frame: FrameType | None) -> None:
@@ -87,6 +152,11 @@ def _is_in_storage(frame: FrameType | None) -> bool:
     return False
 
 
+_of_models = Handlers(_handle_signal)
+_num_attached = 0
+_num_observers = 0
+
+
 def attach_signal_handlers(
     *, for_stop_conds: bool = True, for_interrupts: bool = True
 ) -> bool:
@@ -109,13 +179,10 @@ def attach_signal_handlers(
 
     if not _on_main_thread():
         return False
-    signals = [SIG_STOPCOND] if for_stop_conds else []
+    signals: list[int] = [SIG_STOPCOND] if for_stop_conds else []
     if for_interrupts:
         signals += [signal.SIGINT, signal.SIGTERM, *_hangup()]
-    for signum in signals:
-        previous = signal.signal(signum, _handle_signal)
-        if previous is not _handle_signal:
-            _original_handlers[signum] = previous
+    _of_models.take(signals)
     _num_attached += 1
     return True
 
@@ -133,20 +200,15 @@ def restore_signal_handlers() -> None:
     _num_attached = max(0, _num_attached - 1)
     if _num_attached > 0 or not _on_main_thread():
         return
-    for signum, handler in _original_handlers.items():
-        # None: that handler was not attached from Python and cannot be set.
-        if signal.getsignal(signum) is _handle_signal and handler is not None:
-            signal.signal(signum, handler)
-    _original_handlers.clear()
+    _of_models.give_back()
     if _num_observers == 0:
         reset_signal_info()
 
 
-def _hangup() -> list[signal.Signals]:
+def _hangup() -> list[int]:
     if not hasattr(signal, "SIGHUP"):  # on Windows
         return []
-    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    return [] if ignored else [signal.SIGHUP]
+    return are_heeded([signal.SIGHUP])
 
 
 def num_attached() -> int:
@@ -229,6 +291,44 @@ def end_observing(*, is_over: bool) -> None:
     """
     global _num_observers
 
-    _num_observers -= 1
+    _num_observers = max(0, _num_observers - 1)  # 0 in a forked child
     if _num_observers == 0 and is_over:
         reset_signal_info()
+
+
+# .. Forked children ..........................................................
+
+
+_masks = threading.local()  # several threads may fork at the same time
+
+
+def _before_fork() -> None:
+    """Has signals wait for the moment in which the child has its own handlers."""
+    if _in_use:
+        signums = set[int]().union(*(handlers.signums for handlers in _in_use))
+        _masks.previous = signal.pthread_sigmask(signal.SIG_BLOCK, signums)
+
+
+def _after_fork() -> None:
+    previous = _masks.__dict__.pop("previous", None)
+    if previous is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+def _after_fork_in_child() -> None:
+    """Gives back all handlers, and forgets what is for the parent."""
+    global _num_attached, _num_observers
+
+    for handlers in reversed(list(_in_use)):
+        handlers.give_back()
+    _num_attached = _num_observers = 0
+    reset_signal_info()
+    _after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork,
+        after_in_child=_after_fork_in_child,
+    )

@@ -99,6 +99,7 @@ class BaseModel(ModelParts):
         self.__closed = False
         self.__has_begun = True
         self.__handlers_attached = False
+        self.__pid = os.getpid()  # a forked child leaves the run to its parent
         self._monitor_info: dict[str, Any] = {}
         self._monitor_emit_interval = 0.0
         self._last_emit = -math.inf
@@ -169,7 +170,7 @@ class BaseModel(ModelParts):
 
         Calling it again does nothing.
         """
-        if self.__closed:
+        if self.__closed or os.getpid() != self.__pid:
             return
         self.__closed = True
         try:
@@ -193,6 +194,8 @@ class BaseModel(ModelParts):
 
     def __close_after(self, error: BaseException) -> None:
         """Closes the model, without hiding the error that is the reason."""
+        if os.getpid() != self.__pid:
+            return
         try:
             try:
                 self.__end_run()
@@ -445,6 +448,8 @@ class BaseModel(ModelParts):
 
     def _emit_monitor(self) -> None:
         """Shows the monitoring information: to the frontend, or whoever looks."""
+        if os.getpid() != self.__pid:
+            return
         progress = self.__progress.update(self.compute_progress())
         report = Report(progress, self.n_iterations, self._monitor_info)
         try:

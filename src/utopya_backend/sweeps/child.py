@@ -106,10 +106,13 @@ def run_warm(
     _print_to(os.path.join(job.directory, "out.log"))
     _seed_anew()
     handover = Handover(cfg_file, job.cfg, job.text, commits)
+    pid = os.getpid()
     display = Several([FrontendLines(name), Reports(name, job.number, to)])
     with handing_over(handover), showing_by(display):
         code = exit_code_of(lambda: run(cfg_file))
         leave()  # which may close the output
+    if os.getpid() != pid:  # a process that the model has forked
+        os._exit(code)
     return _checked(code, job, name, handover.end or (None, None))
 
 

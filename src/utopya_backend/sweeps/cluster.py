@@ -304,7 +304,7 @@ def _start_cluster(kind: str, num_jobs: int) -> Any:
     except ImportError as error:
         raise _missing("dask-jobqueue", error) from None
     finally:  # which the import has replaced
-        if signal.getsignal(signal.SIGINT) is not handler:
+        if signal.getsignal(signal.SIGINT) is not handler and handler is not None:
             signal.signal(signal.SIGINT, handler)
     _quieten()
     module = dask_jobqueue.local if kind == "local" else dask_jobqueue

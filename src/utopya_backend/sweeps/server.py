@@ -35,6 +35,7 @@ from ..display import Nothing, showing_by
 from ..errors import ModelImportError, UserError
 from ..io.provenance import source_commit, source_directory
 from ..model import StepwiseModel
+from ..signal import Handlers
 from .child import (
     SIGNALS,
     exit_code_or_error,
@@ -86,13 +87,10 @@ class Server:
         self._control = control
         self._reports = reports
         self._running: dict[int, _Running] = {}  # by the process id
-        self._handlers = {
-            # What is meant for all processes of a job is not meant for this one.
-            signum: signal.signal(signum, signal.SIG_IGN)
-            for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        }
-        # Also where a shell has started this in the background
-        self._handlers[signal.SIGINT] = signal.default_int_handler
+        # What is meant for all processes of a job is not meant for this one. It is for
+        # a universe, also where a shell has started all of this in the background.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        Handlers(signal.SIG_IGN, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
         self._wake_up, self._awake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._run_universe: Callable[[Job], int] = lambda job: 1
 
@@ -122,7 +120,7 @@ class Server:
 
     def serve(self) -> None:
         """Runs universes until the engine is gone."""
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        Handlers(lambda *_: None, [signal.SIGCHLD])
         signal.set_wakeup_fd(self._awake, warn_on_full_buffer=False)
         sources: list[Any] = [self._control, self._wake_up]
         while True:
@@ -166,9 +164,6 @@ class Server:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            for signum, handler in self._handlers.items():
-                signal.signal(signum, handler)
             os.setpgid(0, 0)  # so that it can be killed with all that it starts
             _die_with_parent()
             _forget_exit_functions()

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from .. import yaml
 from ..monitor import LINE_START
-from ..signal import SIG_STOPCOND
+from ..signal import SIG_STOPCOND, Handlers, are_heeded
 from .directory import SweepDirectory
 from .messages import Ended, Event, Job, Reported
 from .stopping import StopCondition
@@ -269,16 +269,8 @@ def _noting_signals(signals: list[int]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = {
-        signum: signal.signal(signum, note)
-        for signum in _SIGNALS
-        if signal.getsignal(signum) is not signal.SIG_IGN  # e.g. by nohup
-    }
-    try:
+    with Handlers(note, are_heeded(_SIGNALS)):
         yield
-    finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)
 
 
 def _progress_in(line: str) -> float:
