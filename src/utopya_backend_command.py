@@ -9,6 +9,7 @@ nothing but the standard library.
 import base64
 import csv
 import hashlib
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -54,7 +55,10 @@ def main() -> None:
 def info() -> NoReturn:
     """Shows which package is imported; the exit code is 1 if that is not right."""
     installation = find_installation()
-    print(installation)
+    try:
+        print(installation, flush=True)
+    except BrokenPipeError:  # nobody reads it: do not try once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(1 if installation.problems else 0)
 
 

@@ -108,6 +108,7 @@ def test_modules_imported_by_a_run(write_cfg):
     """The whole life of a model, from the import to the end of the process."""
     program = """
 import sys, json
+before = set(sys.modules)  # as of editable installations, or of the system
 import utopya_backend
 at_start = sorted(name for name in sys.modules if name.startswith("utopya_backend"))
 
@@ -123,7 +124,8 @@ class M(utopya_backend.StepwiseModel):
 
 with M(cfg_file_path=sys.argv[1]) as model:
     model.run()
-print(json.dumps([at_start, sorted({name.partition(".")[0] for name in sys.modules})]))
+imported = {name.partition(".")[0] for name in sys.modules.keys() - before}
+print(json.dumps([at_start, sorted(imported)]))
 """
     output = subprocess.check_output(
         [sys.executable, "-c", program, write_cfg()], text=True
@@ -131,7 +133,7 @@ print(json.dumps([at_start, sorted({name.partition(".")[0] for name in sys.modul
     at_start, packages = json.loads(output.splitlines()[-1])
     assert len(at_start) <= 40
     others = set(packages) - sys.stdlib_module_names
-    # Editable installations have finders, with names that begin with an underscore.
+    # Compiled packages have parts with names that begin with an underscore.
     others = {name for name in others if not name.startswith("_")}
     assert others <= {
         "utopya_backend",

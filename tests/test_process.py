@@ -14,6 +14,12 @@ from utopya_backend.process import (
 )
 
 
+@pytest.fixture(autouse=True)
+def _buffered(monkeypatch):
+    """What is printed is buffered, as for most users."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
 @pytest.fixture
 def run(tmp_path):
     """Runs a Python program; returns exit code, log and reports."""
@@ -75,9 +81,9 @@ def test_exit_code(run, code, expected):
 
 
 WAITING = """
-import signal, sys, time
+import os, signal, sys, time
 def stop(signum, frame):
-    print("got", signum, flush=True)
+    os.write(1, b"got %d\\n" % signum)
     if sys.argv[1:] == [] or signum == signal.SIGTERM: sys.exit(128 + signum)
 {setup}
 signal.signal(signal.SIGINT, stop)
@@ -85,6 +91,49 @@ signal.signal(signal.SIGTERM, stop)
 print("!!map {{progress: 0}}", flush=True)
 while True: time.sleep(60)
 """
+
+
+ORPHAN = """
+import os, signal, subprocess, sys
+print("!!map {progress: 0.5}")
+text = "import time\\nwhile True: time.sleep(0.001)"
+if sys.argv[1:] == ["that prints"]:
+    text += "; print('x', flush=True)"
+child = subprocess.Popen([sys.executable, "-c", text])
+print("child", child.pid)
+sys.stdout.write("y" * 50_000 + "\\nthe end")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("what", ["", "sys.argv.append('that prints')"])
+def test_what_it_has_started_is_not_waited_for(run, what):
+    """And nothing is lost of what it has printed."""
+    exit_code, log, reports = run(f"import sys\n{what}\n{ORPHAN}")
+    assert exit_code == 137
+    lines = [line for line in log.splitlines() if line.strip("x")]
+    assert lines[0] == "!!map {progress: 0.5}"
+    assert lines[2].lstrip("x") == "y" * 50_000
+    assert lines[3].startswith("the end")
+    assert len(reports) == 1
+    os.kill(int(lines[1].split()[1]), signal.SIGKILL)
+
+
+def test_what_it_prints_is_there_if_it_is_killed(run):
+    code = "import os\nprint('a')\nprint('b', end='')\nos.kill(os.getpid(), 9)"
+    assert run(code)[:2] == (137, "a\nb")
+
+
+def test_what_it_prints_in_pieces(run):
+    code = (
+        "import sys\n"
+        "for piece in ('!!map {prog', 'ress: 0.25}\\r', '\\n', '\\xe4', 'z'):\n"
+        "    sys.stdout.buffer.write(piece.encode()[:1]); sys.stdout.flush()\n"
+        "    sys.stdout.buffer.write(piece.encode()[1:]); sys.stdout.flush()\n"
+    )
+    _, log, reports = run(code)
+    assert log == "!!map {progress: 0.25}\näz"
+    assert [report.progress for report in reports] == [0.25]
 
 
 def test_ignored_signals_are_left_alone(run):

@@ -1,8 +1,11 @@
 """Running the executable of a model, as the frontend does."""
 
+import codecs
 import contextlib
+import io
 import os
 import re
+import select
 import shlex
 import signal
 import subprocess
@@ -15,6 +18,7 @@ from typing import Any
 from .display import Report
 from .errors import ExecutableError
 from .monitor import LINE_START
+from .signal import Handlers, are_heeded
 
 _PASSED_ON = (
     signal.SIGINT,
@@ -23,6 +27,10 @@ _PASSED_ON = (
     signal.SIGQUIT,
     signal.SIGUSR1,  # a stop condition
 )
+
+_POLL_INTERVAL = 0.2  # [s]
+_MAX_PIPE = 1 << 20  # what is in a pipe at most
+_MAX_REPORT = 1 << 20  # characters
 
 _TRACEBACK = "Traceback (most recent call last)"
 _DIRECT_CAUSE = "The above exception was the direct cause of the following exception"
@@ -42,7 +50,8 @@ def run_process(
     """Runs a model's executable until it ends.
 
     Signals that would end this process are passed on to it, so that it ends
-    gracefully; on a second SIGINT, it is killed.
+    gracefully; on a second SIGINT, it is killed. What it has started itself, and left
+    behind, is not waited for.
 
     Args:
         args: The executable and its arguments
@@ -62,26 +71,55 @@ def run_process(
             args,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            bufsize=1,
-            encoding="utf-8",
-            errors="replace",
+            bufsize=0,
+            # What it prints is there at once and in order, also if it crashes then.
+            env={"PYTHONUNBUFFERED": "1", **os.environ},
         )
     except OSError as error:
         raise ExecutableError(
             f"Cannot start the model by `{shlex.join(args)}` ({error}): make sure that "
             "it is executable and begins with a line such as #!/usr/bin/env python3."
         ) from None
-    assert process.stdout is not None  # as it is a pipe
     with (
         contextlib.closing(LogFile(log_file)) as log,
         _signals_passed_on_to(process, on_interrupt),
         process,
     ):
-        for line in process.stdout:
-            log.write(line)
-            if (report := parse_report(line)) is not None:
+        line = ""
+        for text in _output_of(process):
+            log.write(text)
+            *lines, line = (line + text).split("\n")
+            line = line[
+                :_MAX_REPORT
+            ]  # or a text without lines is copied with each part
+            for report in filter(None, map(parse_report, lines)):
                 on_report(report)
     return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+def _output_of(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """What a process prints, until it has ended.
+
+    That is not the end of the pipe: what the process has started may hold it open.
+    """
+    assert process.stdout is not None  # as it is a pipe
+    pipe = process.stdout.fileno()
+    os.set_blocking(pipe, False)
+    decode = io.IncrementalNewlineDecoder(
+        codecs.getincrementaldecoder("utf-8")("replace"), translate=True
+    ).decode
+    has_ended = False
+    while not has_ended:
+        has_ended = process.poll() is not None  # and all that it has printed is there
+        if has_ended or select.select([pipe], [], [], _POLL_INTERVAL)[0]:
+            try:
+                data = os.read(pipe, _MAX_PIPE)
+            except BlockingIOError:  # there is nothing
+                continue
+            yield decode(data)
+            if not data:
+                break
+    yield decode(b"", final=True)
 
 
 class LogFile:
@@ -221,7 +259,7 @@ def _is_users(file: str) -> bool:
 
 @contextlib.contextmanager
 def _signals_passed_on_to(
-    process: subprocess.Popen[str], on_interrupt: Callable[[], Any]
+    process: subprocess.Popen[bytes], on_interrupt: Callable[[], Any]
 ) -> Iterator[None]:
     interrupted = False
 
@@ -234,13 +272,5 @@ def _signals_passed_on_to(
         interrupted = interrupted or signum == signal.SIGINT
         process.send_signal(signum)
 
-    previous = {
-        signum: signal.signal(signum, pass_on)
-        for signum in _PASSED_ON
-        if signal.getsignal(signum) is not signal.SIG_IGN  # e.g. by nohup
-    }
-    try:
+    with Handlers(pass_on, are_heeded(_PASSED_ON)):
         yield
-    finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)

@@ -28,6 +28,8 @@ class M(StepwiseModel):
             1 / 0
         if self.what == "stop":
             os.kill(os.getpid(), signal.SIGUSR1)
+        if self.what in ("SIGKILL", "SIGSEGV"):
+            os.kill(os.getpid(), getattr(signal, self.what))
         if isinstance(self.what, int):
             os._exit(self.what)
         if self.what == "garbage":
@@ -140,6 +142,17 @@ def test_stopped_model(model):
     result = run("M", "cfg.yml", code=138)
     assert "M was stopped by SIGUSR1 after" in result.stderr
     assert "2 × 2" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("SIGKILL", "was killed by"), ("SIGSEGV", "crashed by")]
+)
+def test_killed_model(model, name, said):
+    code = 128 + signal.Signals[name]
+    assert (
+        f"M {said} {name} after"
+        in run("M", "--set", f"M.what={name}", code=code).stderr
+    )
 
 
 def test_unreadable_data(model):

@@ -12,6 +12,7 @@ import click
 
 from .. import __version__
 from ..errors import EXIT_CODE, LatestRunWarning, UserError, suggest
+from .unread import drop_output, going_on_unread
 
 # Each in the module of its name, which is imported when it is called: most need
 # packages that the others do not.
@@ -29,8 +30,12 @@ class _Commands(click.Group):
             with _short_warnings():
                 return super().invoke(ctx)
         except UserError as error:
-            click.echo(f"Error: {error}", err=True)
+            with going_on_unread():
+                click.echo(f"Error: {error}", err=True)
             sys.exit(EXIT_CODE)
+        except BrokenPipeError:
+            drop_output()
+            sys.exit(128 + signal.SIGPIPE)  # as other commands do
         except KeyboardInterrupt:
             sys.exit(128 + signal.SIGINT)
 

@@ -30,8 +30,10 @@ from ..signal import SIG_STOPCOND
 from ..tools import format_time
 from ..universe import make_run_dir, make_universe, resolve_cfg
 from .paths import short
+from .unread import going_on_unread
 
 _SIGNAL_NAMES = {signum.value: signum.name for signum in signal.Signals}
+_CRASHES = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGABRT")
 
 
 class Seed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.3
@@ -113,6 +115,7 @@ class Setting(click.ParamType):  # type: ignore[type-arg]  # likewise
 @click.option(
     "--dry-run", is_flag=True, help="Print the configuration, and run nothing."
 )
+@going_on_unread()
 def run(
     model: str,
     cfg: tuple[str, ...],
@@ -181,7 +184,11 @@ def _run_universe(
         click.echo(f"{info.name} {complaint}", err=True)
     number = number or display.n_iter
     when = f"after {duration}" + (f", {number} iterations" if number else "")
-    exit_code = _show_end(f"{info.name} {{}} {when}", exit_code, log_file, quiet=quiet)
+    sentence = f"{info.name} {{}} {when}"
+    if exit_code - 128 in _SIGNAL_NAMES:
+        _show_signal(sentence, exit_code - 128, status)
+    else:
+        exit_code = _show_end(sentence, exit_code, log_file, quiet=quiet)
     is_left = exit_code != EXIT_CODE or not _remove_if_unused(cfg_file)
     if is_left and not quiet:
         _show_data(data_file)
@@ -306,6 +313,17 @@ def _display(name: str, *, shown: bool) -> Display:
     return LogLines(name, lambda line: click.echo(line, err=True))
 
 
+def _show_signal(sentence: str, signum: int, status: str | None) -> None:
+    """Says by which signal a model ended, and whether it could do so in order."""
+    name = _SIGNAL_NAMES[signum]
+    how = "was stopped by"
+    if name in _CRASHES:
+        how = "crashed by"
+    elif status == "running" or signum == signal.SIGKILL:
+        how = "was killed by"
+    click.echo(sentence.format(f"{how} {name}") + ".", err=True)
+
+
 def _show_end(sentence: str, exit_code: int, log_file: Path, *, quiet: bool) -> int:
     """Says how the model ended; returns the exit code of this command."""
     log = log_file.read_text(encoding="utf-8")
@@ -315,10 +333,6 @@ def _show_end(sentence: str, exit_code: int, log_file: Path, *, quiet: bool) -> 
         if not quiet:
             click.echo(sentence.format("finished") + ".")
         return 0
-    if exit_code - 128 in _SIGNAL_NAMES:
-        name = _SIGNAL_NAMES[exit_code - 128]
-        click.echo(sentence.format(f"was stopped by {name}") + ".", err=True)
-        return exit_code
     error = error_in(log)
     is_users = exit_code == EXIT_CODE and error.startswith("Error: ")
     if not is_users:

@@ -28,6 +28,7 @@ from ..tools import format_time, load_cfg_file
 from ..universe import resolve_space
 from .paths import short
 from .run import Seed, Setting, check_files, nested
+from .unread import going_on_unread
 
 _MAX_FAILURES = 10
 
@@ -96,6 +97,7 @@ _MAX_FAILURES = 10
 @click.option("--no-progress", is_flag=True, help="Show no progress.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask, however large it is.")
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and run nothing.")
+@going_on_unread()
 def sweep(
     model: str | None,
     cfg: tuple[str, ...],
