@@ -15,8 +15,10 @@ from typing import Any
 from .display import Report
 from .errors import FileInUseError, MissingFileError, UserError
 from .io.glance import Glance, glance_at, has_writer
-from .io.journal import journal_path
+from .io.journal import commit_in_journal, journal_path
 from .io.opening import universe_number
+from .io.recovery import describe_unknown, find_writer
+from .io.writer import Life
 from .monitor import LINE_START
 from .process import error_in, parse_report
 from .tools import load_cfg_file
@@ -192,11 +194,15 @@ def _look_at(path: Path, clock: Callable[[], float]) -> Snapshot:
         last_line=_modified(log_of(path)),
     )
     seen = _look_into_file(seen)
-    if seen.state is State.RUNNING and not seen.detail and not _lives(seen):
-        # It may just have ended: what is in the file now is the last word.
-        seen = _look_into_file(seen)
-        if seen.state is State.RUNNING:
-            return replace(seen, state=State.KILLED, detail=_after_kill(path))
+    if seen.state is State.RUNNING and not seen.detail:
+        life, writer = find_writer(str(path))
+        if life is Life.UNKNOWN:
+            return replace(seen, detail=describe_unknown(str(path), writer))
+        if life is not Life.LIVES:
+            # It may just have ended: what is in the file now is the last word.
+            seen = _look_into_file(seen)
+            if seen.state is State.RUNNING:
+                return replace(seen, state=State.KILLED, detail=_after_kill(path))
     if seen.state is State.STARTING and (error := _failure_in(log)):
         return replace(seen, state=State.FAILED, detail=error)
     return seen
@@ -217,7 +223,9 @@ def _look_into_file(seen: Snapshot) -> Snapshot:
         text = f"There is no permission to read {path}: ask its owner for it."
         return replace(seen, state=State.UNREADABLE, detail=text)
     except (UserError, OSError) as error:
-        if _lives(seen):
+        has_journal = os.path.exists(journal_path(str(path)))
+        is_new = path.name == "data.h5" and seen.num_bytes == 0 and not has_journal
+        if is_new or has_writer(path):
             return seen  # as before its first commit
         return replace(seen, state=State.UNREADABLE, detail=str(error))
     state, detail = _parse_status(str(glance.attrs.get("status", "ended")))
@@ -232,16 +240,8 @@ def _parse_status(status: str) -> tuple[State, str]:
         return State.ENDED, status
 
 
-def _lives(seen: Snapshot) -> bool:
-    return has_writer(seen.path, now=seen.time)
-
-
 def _after_kill(path: Path) -> str:
-    try:
-        is_torn = os.path.getsize(journal_path(str(path))) > 0
-    except FileNotFoundError:
-        is_torn = False
-    if not is_torn:
+    if not commit_in_journal(str(path)):
         return "its file is its last commit"
     return "while it committed; `utopya-backend recover` completes its file"
 

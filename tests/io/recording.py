@@ -26,7 +26,7 @@ class Recording:
         class RecordedFile(DiskFile):
             @property
             def name(self):
-                return os.path.basename(self.path)
+                return os.path.basename(self.path).removesuffix(".new")
 
             def write(self, offset, data):
                 events.append((self.name, "write", offset, bytes(data)))

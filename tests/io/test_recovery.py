@@ -38,6 +38,7 @@ def complete_journal(path, monkeypatch):
         file.commit()
     monkeypatch.undo()
     file._storage._file.close()  # as the end of the process does
+    file._storage._journal.close()
     file._storage._is_open = False
     file._storage._pid = -1
     return Path(journal_path(str(path)))

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import h5py
 import numpy as np
@@ -208,7 +209,7 @@ def test_full_disk(path, tmp_path, full_disk, capacity):
 
 
 @pytest.mark.parametrize("num_failures", [1, 2, 3])
-@pytest.mark.parametrize("what", ["write", "truncate", "sync"])
+@pytest.mark.parametrize("what", ["write", "truncate"])
 def test_any_call_may_fail(tmp_path, monkeypatch, what, num_failures):
     """Whichever system call fails, and the next ones of its kind, nothing is lost."""
     counts = {"calls": 0, "fail_at": 10**9}
@@ -244,6 +245,106 @@ def test_any_call_may_fail(tmp_path, monkeypatch, what, num_failures):
             assert content_of(reader) == expected, f"call {fail_at}"
         path.unlink()
         fail_at += 7
+
+
+class FailingSync(DiskFile):
+    """A disk that refuses a sync, and forgets what was not on it."""
+
+    count = 0
+    fail_at = 0
+    forgets = False
+    on_disk: ClassVar[dict[str, bytes]] = {}
+
+    def sync(self):
+        if not self._may_be_unsynced:
+            return
+        FailingSync.count += 1
+        if self.fail_at != FailingSync.count:
+            super().sync()
+            self.on_disk[self.path] = self.read(0, self.size())
+            return
+        if self.forgets:
+            before, size = self.on_disk.get(self.path, b""), self.size()
+            DiskFile.write(self, 0, before[:size].ljust(size, b"\0"))
+        raise OSError(errno.EIO, os.strerror(errno.EIO), self.path)
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_a_sync_that_failed_is_the_last_one(tmp_path, monkeypatch, forgets):
+    """Whichever fails, the file is a commit, and each further one is an error."""
+    monkeypatch.setattr(storage, "DiskFile", FailingSync)
+    monkeypatch.setattr(FailingSync, "forgets", forgets)
+    for number in range(1, 100):
+        monkeypatch.setattr(FailingSync, "count", 0)
+        monkeypatch.setattr(FailingSync, "fail_at", number)
+        path = tmp_path / f"{number}.h5"
+        contents, failed = [{}], None
+        try:
+            with OutputFile(path) as file:
+                for step in work(file, random.Random(7), 9):
+                    contents.append(content_of(file))
+                    if step % 3 == 2:
+                        try:
+                            file.commit()
+                        except OSError as error:
+                            assert "not trusted any more" in str(error)  # noqa: PT017
+                            failed = failed or len(contents)
+                        else:
+                            assert failed is None
+                contents.append(content_of(file))
+        except OSError as error:
+            assert "not trusted any more" in str(error)  # noqa: PT017
+            failed = failed or len(contents)
+        if failed is None:  # all of them were done before
+            break
+        if path.stat().st_size or failed > 1:
+            recover(str(path))
+            with h5py.File(path) as reader:
+                assert content_of(reader) in contents[: failed + 1], number
+    assert 12 < number < 99
+
+
+@pytest.mark.parametrize(
+    ("code", "is_error"), [(errno.EIO, True), (errno.EINVAL, False)]
+)
+def test_a_directory_that_cannot_be_synced(path, monkeypatch, code, is_error):
+    def fsync(descriptor):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("os.fsync", fsync)
+    if not is_error:
+        OutputFile(path).close()
+        return
+    with pytest.raises(OSError, match="Input/output error"):
+        OutputFile(path)
+    assert os.listdir(path.parent) == []
+
+
+def test_a_full_disk_gets_back_what_is_not_committed(path, full_disk):
+    full_disk.capacity = 0
+    file = OutputFile(path)
+    file["x"] = 1
+    file.commit()
+    size = path.stat().st_size
+    file["y"] = np.arange(100_000)
+    file.flush()
+    assert path.stat().st_size > size + 800_000
+    file.last_words = {"status": "failed"}
+    full_disk.full = True
+
+    class Freed(FullDisk):
+        def truncate(self, size):
+            FullDisk.full = False  # by what is given back
+            super().truncate(size)
+
+    file._storage._file.__class__ = Freed
+    with pytest.raises(OSError, match="Could not write the output file"):
+        file.close()
+    assert path.stat().st_size < size + 5000
+    assert os.listdir(path.parent) == [path.name]
+    with h5py.File(path) as reader:
+        assert content_of(reader) == {"x": 1}
+        assert dict(reader.attrs) == {"status": "failed"}
 
 
 def test_full_disk_when_closing(path, full_disk):
@@ -477,6 +578,77 @@ def test_another_program_that_empties_the_file(path, mode):
             file.commit()
     with pytest.raises(OSError, match="another program has cut it off"):
         file.close()
+
+
+def test_a_file_that_is_deleted(path):
+    file = OutputFile(path)
+    file["x"] = 1
+    file.commit()
+    path.unlink()
+    file["y"] = 1
+    for action in (file.commit, file.commit, file.close):
+        with pytest.raises(FileNotFoundError, match="deleted, or its directory was"):
+            action()
+    file.close()
+    assert os.listdir(path.parent) == []
+
+
+def test_a_file_that_is_deleted_after_its_last_change(path):
+    file = OutputFile(path)
+    file.commit()
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match="there is no data"):
+        file.close()
+
+
+@pytest.mark.parametrize("moved", ["directory", "file"])
+def test_a_file_that_is_moved(tmp_path, moved):
+    (tmp_path / "before").mkdir()
+    file = OutputFile(tmp_path / "before/data.h5")
+    file["x"] = 1
+    file.commit()
+    if moved == "directory":
+        os.rename(tmp_path / "before", tmp_path / "after")
+    else:
+        (tmp_path / "after").mkdir()
+        os.rename(tmp_path / "before/data.h5", tmp_path / "after/data.h5")
+    file["y"] = 2
+    file.commit()
+    file["z"] = 3
+    with pytest.warns(UserWarning, match="is complete, and is now .*/after/data.h5"):
+        file.close()
+    with h5py.File(tmp_path / "after/data.h5") as reader:
+        assert content_of(reader) == {"x": 1, "y": 2, "z": 3}
+    assert not list(tmp_path.rglob("*.wal*"))
+
+
+def test_a_journal_that_was_removed_is_made_anew(path):
+    journal = journal_path(str(path))
+    with OutputFile(path) as file:
+        os.unlink(journal)
+        file["x"] = 1
+        file.commit()
+        assert os.path.exists(journal)
+        with pytest.raises(BlockingIOError):
+            recover(str(path))
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_an_empty_journal_without_its_file_is_nobodys(path):
+    journal = Path(journal_path(str(path)))
+    first = OutputFile(path)
+    path.unlink()
+    second = OutputFile(path)
+    second["x"] = 1
+    second.commit()
+    with pytest.raises(FileNotFoundError, match="there is no data"):
+        first.close()
+    assert journal.exists()  # it is that of the second one
+    second.close()
+    path.unlink()
+    journal.touch()
+    OutputFile(path).close()
+    assert os.listdir(path.parent) == [path.name]
 
 
 def test_nothing_is_overwritten(path):

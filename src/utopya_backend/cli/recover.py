@@ -3,25 +3,34 @@
 import click
 
 from ..io.opening import check_signature, find_outputs, open_hdf5, reporting_damage
-from ..io.recovery import Recovery
+from ..io.recovery import Recovery, find_writer
 from ..io.recovery import recover as recover_file
+from ..io.writer import Life
 
 
 @click.command()
 @click.argument("path", type=click.Path())
-def recover(path: str) -> None:
+@click.option(
+    "--force", is_flag=True,
+    help="Do so even if it cannot be known whether the writer still lives: where "
+    "there are no locks, and it was on another machine.",
+)  # fmt: skip
+def recover(path: str, *, force: bool) -> None:
     """Complete the last commit of an output file.
 
     PATH is a data.h5 whose writer was killed, or the directory of a universe or of a
     run. A file that needs nothing is left as it is.
     """
     for data_path in find_outputs(path):
-        _recover(str(data_path))
+        _recover(str(data_path), force=force)
 
 
-def _recover(path: str) -> None:
+def _recover(path: str, *, force: bool) -> None:
     check_signature(path)
-    recovery = recover_file(path)
+    life, writer = find_writer(path)
+    if life is Life.SEEMS_GONE and writer is not None:
+        click.echo(f"There are no locks here; but the writer, {writer}, has ended.")
+    recovery = recover_file(path, force=force)
     with open_hdf5(path) as file, reporting_damage(path):
         file.visit(lambda _: None)  # or say why it cannot be read
     done = {

@@ -1,6 +1,5 @@
 """``utopya-backend show``: what is in an output file."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,12 @@ import h5py
 import numpy as np
 
 from ..errors import NotAnOutputFileError, UserError
-from ..io.journal import journal_path
 from ..io.labels import read_coords, read_dims
 from ..io.opening import find_outputs, open_for_reading, reporting_damage
-from ..io.recovery import Recovery
+from ..io.recovery import Recovery, describe_unknown, find_writer
 from ..io.summary import format_size
 from ..io.walking import all_datasets, is_time_series, members, printable
+from ..io.writer import Life
 from ..timer import format_elapsed
 
 _PROVENANCE = (
@@ -61,8 +60,11 @@ def _state(path: Path, file: h5py.File, recovery: Recovery) -> str:
     """Whether it is clean, and what was done to make it so."""
     if recovery is not Recovery.NOTHING:
         return f"its writer was killed: {recovery.value}"
-    if os.path.exists(journal_path(str(path))):  # else it would be gone by now
+    life, writer = find_writer(str(path))
+    if life is Life.LIVES:
         return "this is the last commit of a writer that has it open"
+    if life is Life.UNKNOWN:
+        return f"this is its last commit. {describe_unknown(str(path), writer)}"
     if file.attrs.get("status") == "running":
         return "clean; its writer was killed, this is the last commit"
     return "clean"

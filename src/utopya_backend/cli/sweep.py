@@ -71,6 +71,11 @@ _MAX_FAILURES = 10
     help="Run those universes of a run that are missing or have failed. MODEL is only "
     "needed if it is not where it was.",
 )  # fmt: skip
+@click.option(
+    "--force", is_flag=True,
+    help="Continue even if it cannot be known whether universes still run: where there "
+    "are no locks, and they were begun on another machine.",
+)  # fmt: skip
 @click.option("--fail-fast", is_flag=True, help="End when a universe has failed.")
 @click.option(
     "--time-limit", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",

@@ -4,7 +4,6 @@ Readers that have a file open put the commits of its writer off. So it is open o
 for as long as it takes to read a few rows.
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -16,10 +15,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from .journal import journal_path
 from .labels import read_coords, read_dims
 from .opening import check_signature, open_hdf5, reporting_damage
+from .recovery import find_writer
 from .walking import all_datasets, printable
+from .writer import Life
 
 MAX_SERIES = 20
 """How many time series are read at most"""
@@ -28,8 +28,6 @@ _MAX_DATASETS = 500  # as many are looked at
 _MAX_VALUES = 1_000_000  # longer rows are left out
 _MAX_SECONDS = 0.1  # nothing is begun after that
 _PATIENCE = 0.5  # a commit takes a fraction of that [s]
-
-_QUIET = 3.0  # s, longer than the usual time between two commits
 
 _ATTRIBUTES = ("status", "model", "started", "ended", "iterations")
 
@@ -91,33 +89,14 @@ def glance_at(
         return _look_around(file, attrs, clock)
 
 
-def has_writer(path: str | os.PathLike[str], *, now: float | None = None) -> bool:
-    """Whether the writer of an output file lives, as far as one can tell.
-
-    That is so if there was a commit a short while ago; and else if somebody has
-    locked the file, who may be another reader, too. The lock is looked at only then:
-    to do so may put a commit off that begins in the same instant.
+def has_writer(path: str | os.PathLike[str]) -> bool:
+    """Whether the writer of an output file lives, or may do so.
 
     Args:
         path: The file
-        now: The time [s since 1970]; by default, now
     """
-    try:
-        last = os.stat(journal_path(os.fspath(path))).st_mtime
-        if (time.time() if now is None else now) - last < _QUIET:
-            return True
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False  # whoever closes the file removes the journal
-    except PermissionError:
-        return True  # it cannot be known
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # there is another lock, or it cannot be known
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    life, _ = find_writer(os.fspath(path))
+    return life in (Life.LIVES, Life.UNKNOWN)
 
 
 def _look_around(

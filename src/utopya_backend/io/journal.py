@@ -6,8 +6,12 @@ between leaves a complete journal, and :py:func:`recover` makes the changes agai
 one that is killed earlier leaves an incomplete journal, and a file that is still
 the commit before.
 
-The journal of ``data.h5`` is ``data.h5.wal``; it is empty, or does not exist, when
-there is nothing to recover. All numbers are little-endian:
+The journal of ``data.h5`` is ``data.h5.wal``. It is there for as long as its writer
+lives, who has an exclusive lock on it all that time. Its first 512 bytes say who that
+is; see :py:mod:`~utopya_backend.io.writer`. Nothing follows, or the journal does not
+exist, when there is nothing to recover. Else, a commit follows. (Earlier versions of
+this package wrote it without those 512 bytes; that is read, too.) All numbers are
+little-endian:
 
 ==========================  ==========================================================
 bytes                       meaning
@@ -24,14 +28,24 @@ bytes                       meaning
 A page that reaches beyond the end of the file is filled up with zeros.
 """
 
+import contextlib
+import errno
+import os
 import struct
+import time
 import zlib
 from collections.abc import Mapping
 from typing import NamedTuple, Self
 
+from .disk import DiskFile
+from .writer import RECORD_SIZE, Writer
+
 PAGE_SIZE = 4096
 SECTOR_SIZE = 512
 MAGIC = b"UTBEWAL1"
+
+_ATTEMPTS = 20
+_POLL_INTERVAL = 0.005
 
 _HEADER = struct.Struct("<8sQQI")
 _ENTRY = struct.Struct(f"<QI{PAGE_SIZE // SECTOR_SIZE}I")
@@ -45,6 +59,103 @@ def journal_path(path: str) -> str:
         path: The path of the file
     """
     return f"{path}.wal"
+
+
+def split(data: bytes) -> tuple[Writer | None, bytes]:
+    """Takes the content of a journal file apart.
+
+    Args:
+        data: The content
+
+    Returns:
+        Its writer, if it says who that is, and the commit. That is empty if there is
+        none, and need not be complete.
+    """
+    if Writer.is_record(data):
+        return Writer.decode(data), data[RECORD_SIZE:]
+    if data[RECORD_SIZE:].startswith(MAGIC) and not any(data[:RECORD_SIZE]):
+        data = data[RECORD_SIZE:]  # the record had not got to the disk
+    return None, data
+
+
+def commit_in_journal(path: str) -> bytes:
+    """The commit in the journal of a file, which need not be complete.
+
+    Args:
+        path: The path of the file
+
+    Returns:
+        The commit; it is empty if there is none.
+    """
+    try:
+        with open(journal_path(path), "rb") as file:
+            return split(file.read())[1]
+    except (FileNotFoundError, IsADirectoryError):
+        return b""
+
+
+def is_free(path: str) -> bool:
+    """Whether there is no journal in the way of a new file, but one that is empty.
+
+    Args:
+        path: The path of the file
+    """
+    try:
+        return not (commit_in_journal(path) or os.path.isdir(journal_path(path)))
+    except PermissionError:
+        return False
+
+
+def create_journal(path: str, cls: type[DiskFile] = DiskFile) -> DiskFile:
+    """Creates the journal of a file that this process has just created.
+
+    It is locked before it has its name, so that nobody takes it for that of a dead
+    writer. An empty journal at that place is nobody's: its file is gone.
+
+    Args:
+        path: The path of the file
+        cls: What to make of it
+
+    Raises:
+        FileExistsError: If there is something else at its place
+        OSError: If it cannot be created
+    """
+    name = journal_path(path)
+    temporary = f"{name}.new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    journal = cls.create(temporary)
+    try:
+        journal.try_lock(exclusive=True)
+        journal.write(0, Writer.current().encode())
+        _make_place(path)
+        journal.rename(name)
+    except BaseException:
+        journal.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    return journal
+
+
+def _make_place(path: str) -> None:
+    """Checks that a journal may be replaced, if there is one."""
+    name = journal_path(path)
+    if not is_free(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+    try:
+        old = DiskFile.open(name)
+    except OSError:
+        return
+    try:
+        # Who recovers just now removes it in a moment. A writer whose file was deleted
+        # keeps its lock, and has nothing to write any more.
+        for _ in range(_ATTEMPTS):
+            if old.try_lock(exclusive=True):
+                break
+            time.sleep(_POLL_INTERVAL)
+    finally:
+        old.close()
 
 
 class Page(NamedTuple):
@@ -97,7 +208,7 @@ class Journal(NamedTuple):
     pages: Mapping[int, Page]
 
     def encode(self) -> bytes:
-        """Makes the content of a journal file."""
+        """Makes the content of a journal file, behind the record of its writer."""
         parts = [_HEADER.pack(MAGIC, self.old_size, self.new_size, len(self.pages))]
         for offset, page in self.pages.items():
             parts.append(_ENTRY.pack(offset, zlib.crc32(page.new), *page.old_checksums))
@@ -107,7 +218,7 @@ class Journal(NamedTuple):
 
     @classmethod
     def decode(cls, data: bytes) -> Self | None:
-        """Reads the content of a journal file.
+        """Reads the content of a journal file, behind the record of its writer.
 
         Args:
             data: The content

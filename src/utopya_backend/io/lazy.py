@@ -16,7 +16,7 @@ import numpy as np
 
 from .missing import Array as Array
 from .missing import all_missing, common_type, put, with_missing
-from .opening import open_hdf5
+from .opening import open_hdf5, reporting_damage
 
 Index = tuple[int | slice | Array, ...]
 """For each axis a number, a slice with a positive step, or an array of numbers.
@@ -90,7 +90,7 @@ class StoredArray:
         """
         # What h5py reads fast: everything from the first to the last one.
         spans = tuple(map(_span, index, self._stored_shape))
-        with _opened(self._path) as file:
+        with reporting_damage(self._path), _opened(self._path) as file:
             dset = file[self._name]
             if self._is_text:
                 dset = dset.asstr("utf-8", "backslashreplace")

@@ -4,17 +4,27 @@ import contextlib
 import errno
 import functools
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
 
-from ..errors import FileInUseError, MissingFileError, NotAnOutputFileError, UserError
-from .journal import journal_path
-from .recovery import Recovery, recover
+from ..errors import (
+    FileInUseError,
+    MissingFileError,
+    NotAnOutputFileError,
+    OutputPermissionError,
+    UnreadableFileError,
+    UserError,
+)
+from .disk import NO_LOCKS
+from .journal import Journal, commit_in_journal, journal_path
+from .recovery import Recovery, describe_unknown, recover_if
 from .runs import has_output, latest_run
 from .storage import READER_PATIENCE
+from .writer import Life, Writer
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _PATIENCE = 5.0  # a commit takes a fraction of that [s]
@@ -74,8 +84,9 @@ def open_for_reading(
 ) -> tuple[h5py.File, Recovery]:
     """Opens an output file, after completing a commit that was interrupted.
 
-    A file that a model is still writing is opened as it is at its last commit;
-    if a commit is just being made, that is waited for.
+    That is done if the lock of its writer says that it is gone. Where there are no
+    locks, nothing is changed. A file that a model is still writing is opened as it is
+    at its last commit; if a commit is just being made, that is waited for.
 
     Args:
         path: The file
@@ -89,7 +100,8 @@ def open_for_reading(
         FileNotFoundError: If there is no such file
         ValueError: If it is no HDF5 file, or truncated; or if its journal does
             not belong to it. Nothing is changed then.
-        BlockingIOError: If somebody has locked it for long
+        BlockingIOError: If somebody has locked it for long, or if there is a commit
+            to complete, and it cannot be known whether its writer lives
         PermissionError: If there is a commit to complete, but no permission
     """
     path = os.fspath(path)
@@ -126,9 +138,9 @@ def open_hdf5(
     deadline = clock() + patience
     while True:
         try:
-            # As h5py.File(path, "r"), in half the time
-            file_id = h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, _access())
-            return h5py.File(file_id)
+            return h5py.File(_open(path))
+        except UserError:
+            raise
         except BlockingIOError:
             if clock() > deadline:
                 raise FileInUseError(
@@ -139,17 +151,63 @@ def open_hdf5(
         except FileNotFoundError:
             raise MissingFileError(f"There is no file {path} any more.") from None
         except OSError as error:
-            raise NotAnOutputFileError(
+            raise _explain(error, path) or NotAnOutputFileError(
                 f"{path} cannot be read as HDF5: it is truncated, or torn as a file "
                 f"that was not written in commits is after a kill ({error})."
             ) from None
 
 
+def _open(path: str) -> h5py.h5f.FileID:
+    """Opens a file, as it is open in this process already, if it is.
+
+    HDF5 demands the same settings then. Where there are no locks, it does without.
+    """
+    for access in _accesses():
+        try:
+            # As h5py.File(path, "r"), in half the time
+            return h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, access())
+        except OSError as error:
+            if "match" not in str(error) and error.errno not in NO_LOCKS:
+                raise
+            difference = error
+    raise FileInUseError(
+        f"{path} is open in this process with settings of its own, so that HDF5 does "
+        f"not open it once more ({difference}): close it before."
+    )
+
+
 @functools.cache
-def _access() -> h5py.h5p.PropFAID:
-    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
-    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)  # closes all that is in it, too
-    return access
+def _accesses() -> list[Callable[[], h5py.h5p.PropFAID]]:
+    """The settings with which files may be opened, those of h5py.File first."""
+
+    def make(degree: int, locking: tuple[bool, bool] | None) -> h5py.h5p.PropFAID:
+        access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+        access.set_fclose_degree(degree)
+        if locking is not None:
+            access.set_file_locking(*locking)
+        return access
+
+    return [
+        functools.cache(functools.partial(make, degree, locking))
+        for locking in (None, (False, False), (True, False), (True, True))
+        for degree in (
+            h5py.h5f.CLOSE_WEAK, h5py.h5f.CLOSE_STRONG, h5py.h5f.CLOSE_SEMI
+        )
+    ]  # fmt: skip
+
+
+def _explain(error: OSError, path: str | os.PathLike[str]) -> UserError | None:
+    """What the system says about a file that need not be damaged, or None."""
+    code = error.errno
+    if code is None and (found := re.search(r"errno = (\d+)", str(error))):
+        code = int(found[1])
+    if not code:
+        return None
+    if code in (errno.EACCES, errno.EPERM):
+        return OutputPermissionError(
+            f"There is no permission to read {path}: ask its owner for it."
+        )
+    return UnreadableFileError(f"{path} cannot be read: {os.strerror(code)}.")
 
 
 @contextlib.contextmanager
@@ -175,6 +233,8 @@ def reporting_damage(path: str | os.PathLike[str]) -> Iterator[None]:
                 f"{path} is being written, and to read it takes longer than its writer "
                 f"waits, {READER_PATIENCE:g} s: try again after the run."
             ) from None
+        if isinstance(error, OSError) and (reason := _explain(error, path)):
+            raise reason from None
         raise NotAnOutputFileError(
             f"{path} is damaged, as a file that was not written in commits may be "
             f"after a kill. HDF5 says: {error}"
@@ -184,28 +244,44 @@ def reporting_damage(path: str | os.PathLike[str]) -> Iterator[None]:
 def _recover(
     path: str, clock: Callable[[], float], sleep: Callable[[float], None]
 ) -> Recovery:
+    """Completes the last commit of a writer that is gone, if its lock says so."""
     deadline = clock() + _PATIENCE
     while True:
         try:
-            return recover(path)
-        except FileInUseError:
-            # Its writer lives, and recovers nothing; or it is another reader who
-            # has it open, or recovers it just now.
-            if _journal_size(path) == 0 or clock() > deadline:
-                return Recovery.NOTHING
-            sleep(_POLL_INTERVAL)
+            life, writer, recovery = recover_if(path, {Life.GONE})
         except OSError as error:
             is_read_only = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-            if is_read_only and _journal_size(path) == 0:
+            if is_read_only and not commit_in_journal(path):
                 return Recovery.NOTHING  # there is nothing to write
             raise
+        if recovery is not None:
+            return recovery
+        # A commit takes a moment, a recovery by another reader, too.
+        is_complete = Journal.decode(commit_in_journal(path)) is not None
+        if not is_complete or (life is Life.LIVES and clock() > deadline):
+            return Recovery.NOTHING
+        if life is Life.SEEMS_GONE or clock() > deadline:
+            raise _unfinished(path, life, writer)
+        sleep(_POLL_INTERVAL)
 
 
-def _journal_size(path: str) -> int:
-    try:
-        return os.path.getsize(journal_path(path))
-    except FileNotFoundError:
-        return 0
+def _unfinished(path: str, life: Life, writer: Writer | None) -> UserError:
+    """Why the last commit of a file is not completed by looking at it."""
+    if life is Life.GONE:
+        return FileInUseError(
+            f"The last commit of {path} has to be completed, but it is open in another "
+            "process: wait until that has closed it."
+        )
+    if life is Life.SEEMS_GONE:
+        return NotAnOutputFileError(
+            f"{path} was being committed when its writer, {writer}, was killed. As "
+            "this file system has no locks, a look changes nothing: complete it by "
+            f"`utopya-backend recover {path}`."
+        )
+    return FileInUseError(
+        f"{describe_unknown(path, writer)} It is in the middle of a commit: wait; or, "
+        f"if its writer is gone, say `utopya-backend recover --force {path}`."
+    )
 
 
 def check_signature(path: str) -> None:

@@ -5,7 +5,8 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import h5py
@@ -165,10 +166,16 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
                 "overwritten: move it away, or give another output_path."
             ) from None
         self._series: dict[int, TimeSeries] = {}
+        self.last_words: Mapping[str, Any] = {}
         super().__init__(self._storage, "w", rdcc_nbytes=_CHUNK_CACHE_BYTES)
         self._next_commit = -float("inf")
         close_at_exit(self)
-        self.commit()
+        try:
+            self.commit()
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self.close()
+            raise
 
     @property
     def _root(self) -> "OutputFile":  # type: ignore[override]  # no cycle
@@ -267,7 +274,8 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
         """Commits and closes the file. Calling it again does nothing.
 
         Raises:
-            OSError: If it cannot be written; it is closed all the same.
+            OSError: If it cannot be written; it is closed all the same, and the space
+                that its uncommitted data took is free again.
         """
         if not self._storage.is_open:
             return
@@ -275,13 +283,33 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
             with phil:
                 self._close_hdf5()
                 self._storage.commit(wait=True)
+            if (where := self._storage.has_moved) is not None:
+                warnings.warn(
+                    f"{self._path} was moved while it was written. It is complete, "
+                    f"and is now {where}.", stacklevel=2,
+                )  # fmt: skip
         except OSError as error:
+            self._give_up()
             raise self._explain(error) from error
         finally:
             self._storage.close()
 
+    def _give_up(self) -> None:
+        """Leaves the last commit, and what is to be noted in it if that can be."""
+        with contextlib.suppress(OSError):
+            if self._storage.roll_back() and self.last_words:
+                with h5py.File(self._storage, "r+") as last_commit:
+                    last_commit.attrs.update(self.last_words)
+                self._storage.commit(wait=True)
+
     def _explain(self, error: OSError) -> OSError:
         """Says which file could not be written, and how much space there is."""
+        if isinstance(error, FileNotFoundError):
+            message = (
+                "The output file was deleted, or its directory was, while the model "
+                "ran: there is no data. Leave them alone until a run has ended"
+            )
+            return FileNotFoundError(error.errno, message, self._path)
         try:
             status = os.statvfs(os.path.dirname(self._path) or ".")
             space = f"{status.f_bavail * status.f_frsize} bytes are free there"

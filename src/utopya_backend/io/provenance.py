@@ -33,6 +33,7 @@ import h5py
 import numpy as np
 
 from ..handover import handed_over
+from .output import OutputFile
 
 OF_ONE_RUN = frozenset(
     {
@@ -114,7 +115,7 @@ def _as_text(cfg: Mapping[str, Any]) -> str:
     return text.getvalue()
 
 
-def write_end(file: h5py.File, *, status: str, iterations: int) -> None:
+def write_end(file: OutputFile, *, status: str, iterations: int) -> None:
     """Notes how a run has ended.
 
     Args:
@@ -122,7 +123,11 @@ def write_end(file: h5py.File, *, status: str, iterations: int) -> None:
         status: How
         iterations: How many iterations were done
     """
-    file.attrs.update({"status": status, "ended": _now(), "iterations": iterations})
+    words = {"status": status, "ended": _now(), "iterations": iterations}
+    lost = f"failed: the output file could not be written ({status})"
+    is_failure = status.startswith("failed")
+    file.last_words = words if is_failure else {**words, "status": lost}
+    file.attrs.update(words)
     _tell(file, status, iterations)
 
 

@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable
 
 from .disk import DiskFile, sync_directory
-from .journal import PAGE_SIZE, Journal, Page, journal_path
+from .journal import PAGE_SIZE, Journal, Page, create_journal
 from .recovery import apply
+from .writer import RECORD_SIZE, Writer
 
 READER_PATIENCE = 5.0
 """For how long a reader that keeps the file open puts a commit off [s]; of the
@@ -77,18 +78,24 @@ class Storage:
         self._last_refusal: float | None = None
         self._is_writing = False
         self._is_broken = False
+        self._has_commit_in_journal = False  # perhaps
+        self._failed_sync: OSError | None = None
         self._interrupt: KeyboardInterrupt | None = None
         self._is_open = True
-        self._journal = DiskFile.create(journal_path(path))
+        self._file = DiskFile.create(path)  # of several writers, one only can do that
         try:
-            self._file = DiskFile.create(path)
+            self._file.try_lock(exclusive=False)
+            self._journal = create_journal(path, type(self._file))
+            try:
+                if fsync:
+                    sync_directory(path)
+            except BaseException:
+                self._remove_journal()
+                raise
         except BaseException:
-            self._journal.close()
-            os.unlink(self._journal.path)
+            self._file.close()
+            os.unlink(path)
             raise
-        self._file.try_lock(exclusive=False)
-        if fsync:
-            sync_directory(path)
 
     def __repr__(self) -> str:
         # h5py takes this as the name of the file.
@@ -235,6 +242,12 @@ class Storage:
         """Whether a commit is in the journal that could not be made in the file."""
         return self._applying is not None
 
+    @property
+    def has_moved(self) -> str | None:
+        """Where the file is now, if somebody has moved it meanwhile."""
+        where = self._file.find()
+        return None if where == self._path else where
+
     def commit(self, *, wait: bool) -> bool:
         """Makes the file on disk equal to what HDF5 has written.
 
@@ -247,9 +260,11 @@ class Storage:
             Whether the file is up to date
 
         Raises:
+            FileNotFoundError: If the file was deleted
             OSError: If it could not be written, for instance because the disk
                 is full. The file on disk is the last commit; it can be tried
-                again.
+                again, unless it could not be synced: then the disk may have lost
+                what was written, and that was the last attempt.
             KeyboardInterrupt: If that was to be raised while HDF5 was writing
         """
         if os.getpid() != self._pid or not self._is_open:
@@ -258,6 +273,9 @@ class Storage:
             raise OSError(
                 errno.EINTR, "HDF5 was interrupted while it was writing", self._path
             )
+        if self._failed_sync is not None:
+            raise self._failed_sync
+        self._check_place()
         if self._has_changes():
             if self._last_refusal is None:
                 self._sync(self._file)  # the longest part; readers may still come in
@@ -288,6 +306,19 @@ class Storage:
                 "another program has cut it off, and data is lost",
                 self._path,
             )
+
+    def _check_place(self) -> None:
+        """Checks that the file has not been deleted, and has its journal beside it."""
+        if self._file.is_deleted:
+            raise FileNotFoundError(
+                errno.ENOENT, "the output file was deleted while it was written",
+                self._path,
+            )  # fmt: skip
+        if not self._journal.is_at(self._journal.path) and self._file.is_at(self._path):
+            self._journal.close()  # somebody has removed it
+            self._journal = create_journal(self._path, type(self._file))
+            if self._fsync:
+                sync_directory(self._path)
 
     def _commit(self) -> None:
         self._check_not_cut_off()
@@ -331,12 +362,13 @@ class Storage:
         journal = Journal(self._committed_size, self._size, pages)
         if pages:
             content = journal.encode()
+            self._has_commit_in_journal = True
             try:
-                self._journal.write(0, content)
-                self._journal.truncate(len(content))
+                self._journal.write(RECORD_SIZE, content)
+                self._journal.truncate(RECORD_SIZE + len(content))
                 self._sync(self._journal)
             except OSError:
-                self._journal.truncate(0)  # else it might count after all
+                self._empty_journal()  # else it might count after all
                 raise
         # From now on, this is the last commit, whatever happens.
         self._applying = journal
@@ -353,20 +385,59 @@ class Storage:
         self._size_on_disk = journal.new_size
         self._sync(self._file)
         if journal.pages:
-            self._journal.truncate(0)
+            self._empty_journal()
         for offset, page in journal.pages.items():
             if bytes(self._pages.get(offset, b"")) == page.new:  # not changed since
                 del self._pages[offset]
         self._applying = None
 
+    def _empty_journal(self) -> None:
+        self._journal.truncate(RECORD_SIZE)
+        # If the disk fails, the journal may be on it as it was before.
+        self._has_commit_in_journal = self._failed_sync is not None
+
     def _sync(self, file: DiskFile) -> None:
-        if self._fsync:
+        """Waits until a file is on the disk.
+
+        If that fails, the system may take what it could not write for written, and
+        drop it. So no later sync can be believed.
+        """
+        if not self._fsync:
+            return
+        try:
             file.sync()
+        except OSError as error:
+            reason = "the disk has not taken all that was written, and is not trusted"
+            self._failed_sync = OSError(
+                error.errno, f"{error.strerror}: {reason} any more", self._path
+            )
+            raise self._failed_sync from error
 
     @property
     def is_open(self) -> bool:
         """Whether the file is open."""
         return self._is_open
+
+    def roll_back(self) -> bool:
+        """Makes the file its last commit, and gives the space back that is behind it.
+
+        HDF5 must have closed the file.
+
+        Returns:
+            Whether HDF5 can open it once more, to change it
+        """
+        is_ours = os.getpid() == self._pid and self._is_open
+        if not is_ours or self._applying or self._has_commit_in_journal:
+            return False
+        try:
+            self._file.truncate(self._committed_size)
+        except OSError:
+            return False
+        self._pages.clear()
+        self._size = self._size_on_disk = self._committed_size
+        self._position = self._written_behind = 0
+        self._appended = self._is_broken = self._is_writing = False
+        return self._committed_size > 0 and self._failed_sync is None
 
     def close(self) -> None:
         """Closes the file and, if there is nothing to recover, removes the journal."""
@@ -374,12 +445,21 @@ class Storage:
             return
         self._is_open = False
         try:
-            if os.getpid() == self._pid and self._applying is None:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self._journal.path)
+            if os.getpid() == self._pid:
+                if self._applying is None:
+                    self._remove_journal()
+                else:  # this process may go on, but writes no more
+                    with contextlib.suppress(OSError):
+                        self._journal.write(0, Writer.ended().encode())
         finally:
             self._file.close()
             self._journal.close()
+
+    def _remove_journal(self) -> None:
+        # At its path, there may be that of somebody else by now, or none.
+        if (path := self._journal.find()) is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
 
 def _page_offsets(start: int, end: int) -> range:

@@ -8,7 +8,10 @@ import h5py
 import numpy as np
 
 from .labels import read_dims
+from .opening import open_hdf5, reporting_damage
 from .walking import leaves, printable
+
+_PATIENCE = 0.5  # s; only a reader that recovers it has it locked
 
 
 def summarize(path: str | os.PathLike[str], max_lines: int = 20) -> list[str]:
@@ -21,7 +24,7 @@ def summarize(path: str | os.PathLike[str], max_lines: int = 20) -> list[str]:
     Returns:
         For each dataset a line with its path, dimensions, shape and type
     """
-    with h5py.File(path, "r") as file:
+    with open_hdf5(os.fspath(path)) as file, reporting_damage(path):
         rows = list(_rows(file))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
@@ -42,9 +45,9 @@ def read_end(path: str | os.PathLike[str]) -> tuple[str | None, int | None]:
         Its status and the number, or None for what is not known
     """
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(os.fspath(path), patience=_PATIENCE) as file:
             return end_in(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError, KeyError):  # it is damaged, or locked
         return None, None
 
 

@@ -24,6 +24,7 @@ from ..errors import (
     show,
     suggest,
 )
+from ..io.journal import is_free, journal_path
 from ..logging import get_level
 from ..timer import format_elapsed
 
@@ -146,12 +147,7 @@ def check_output_path(cfg: Mapping[str, Any]) -> str:
         )
     path = os.path.expanduser(os.fspath(path))
     directory = os.path.dirname(path) or "."
-    for existing in (path, f"{path}.wal"):
-        if os.path.lexists(existing):
-            raise OutputExistsError(
-                f"The output file {existing} exists already and is never overwritten: "
-                "move it away, or give another output_path."
-            )
+    _check_absent(path, os.path.lexists(path))
     if not os.path.lexists(directory):
         raise MissingFileError(
             f"The output directory {directory} does not exist: create it, or give "
@@ -167,7 +163,16 @@ def check_output_path(cfg: Mapping[str, Any]) -> str:
             f"The output directory {directory} is not writable: change its "
             "permissions, or give another output_path."
         )
+    _check_absent(journal_path(path), not is_free(path))
     return path
+
+
+def _check_absent(path: str, is_there: bool) -> None:
+    if is_there:
+        raise OutputExistsError(
+            f"The output file {path} exists already and is never overwritten: move it "
+            "away, or give another output_path."
+        )
 
 
 def parse_step_number(key: str, value: Any, *, minimum: int) -> int:

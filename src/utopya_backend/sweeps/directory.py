@@ -31,9 +31,10 @@ from ..errors import (
     MissingFileError,
     OutputDirectoryError,
 )
-from ..io.glance import has_writer
 from ..io.record import RECORD, read_record
+from ..io.recovery import describe_unknown, find_writer
 from ..io.runs import latest_run
+from ..io.writer import Life
 from ..space import Space, load_space
 from ..universe import make_run_dir
 from .config_files import config_files
@@ -235,7 +236,7 @@ class SweepDirectory:
         return outcomes
 
 
-def set_aside(directory: str | os.PathLike[str]) -> None:
+def set_aside(directory: str | os.PathLike[str], *, force: bool = False) -> None:
     """Makes place for a universe that is to be run once more.
 
     What is left of it is moved to ``earlier/``, and nothing is lost. If its process may
@@ -243,19 +244,27 @@ def set_aside(directory: str | os.PathLike[str]) -> None:
 
     Args:
         directory: The directory of the universe
+        force: Whether to do so even if it cannot be known whether somebody writes to it
 
     Raises:
-        BlockingIOError: If somebody still writes to it after a minute
+        BlockingIOError: If somebody still writes to it after a minute, or if that
+            cannot be known
     """
     directory = Path(directory)
+    path = str(directory / "data.h5")
     deadline = time.monotonic() + _PATIENCE
-    while has_writer(directory / "data.h5"):
+    while (found := find_writer(path))[0] is Life.LIVES:
         if time.monotonic() > deadline:
             raise FileInUseError(
                 f"Another process still writes to {directory}: wait until that has "
                 "ended, or end it."
             )
         time.sleep(_POLL_INTERVAL)
+    if found[0] is Life.UNKNOWN and not force:
+        raise FileInUseError(
+            f"{describe_unknown(path, found[1])} If it has ended, say "
+            "`utopya-backend sweep --continue … --force`."
+        )
     if os.path.lexists(directory):
         earlier = directory.parents[1] / "earlier"
         earlier.mkdir(exist_ok=True)

@@ -30,6 +30,8 @@ class Options:
         scheduler: The address of a Dask scheduler, if its workers are to run them
         cluster: The kind of a cluster to be started for it, e.g. ``slurm``
         rules: When universes are ended, or the whole sweep is
+        force: Whether a sweep is continued although something speaks against it, of
+            which only its user knows better
     """
 
     workers: int | None = None
@@ -37,6 +39,7 @@ class Options:
     scheduler: str | None = None
     cluster: str | None = None
     rules: Rules = field(default_factory=Rules)
+    force: bool = False
 
     @property
     def uses_dask(self) -> bool:
@@ -174,6 +177,7 @@ def options_of(
     grace: float | None = None,
     fresh: bool = False,
     fail_fast: bool = False,
+    force: bool = False,
 ) -> Options:
     """How a sweep is run that is continued: as before, if nothing else is said.
 
@@ -186,6 +190,7 @@ def options_of(
         grace: How long universes have to end once they were told to [s]
         fresh: Whether each universe gets an interpreter of its own
         fail_fast: Whether the sweep ends with the first failure
+        force: Whether to continue it although something speaks against it
     """
     before = directory.settings
     rules = make_rules(
@@ -195,6 +200,6 @@ def options_of(
         grace=before.get("grace") if grace is None else grace,
     )
     fresh = fresh or bool(before.get("fresh"))
-    options = Options(workers, fresh, scheduler, cluster, rules)
+    options = Options(workers, fresh, scheduler, cluster, rules, force)
     check_options(options)
     return options

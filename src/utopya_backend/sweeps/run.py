@@ -100,8 +100,8 @@ def run_universes(
                 report.update(tally)
 
             supervisor = Supervisor(
-                engine, directory, _cleared(directory, numbers), options.rules, tally,
-                show, on_ending,
+                engine, directory, _cleared(directory, numbers, force=options.force),
+                options.rules, tally, show, on_ending,
             )  # fmt: skip
             try:
                 supervisor.run()
@@ -111,10 +111,12 @@ def run_universes(
     return Summary(tally, supervisor.ended_by, supervisor.signum)
 
 
-def _cleared(directory: SweepDirectory, numbers: Sequence[int]) -> Iterator[int]:
+def _cleared(
+    directory: SweepDirectory, numbers: Sequence[int], *, force: bool
+) -> Iterator[int]:
     """The numbers of universes, for which there is place when it is their turn."""
     for number in numbers:
-        set_aside(directory.universe(number))
+        set_aside(directory.universe(number), force=force)
         yield number
 
 
