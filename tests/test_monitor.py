@@ -118,7 +118,6 @@ def endless():
         [0] * 101,
         [[0] * 50] * 50,
         [1, None],
-        np.ma.masked_array([1, 2], [False, True]),
         np.datetime64("2001-12-14"),
         10**5000,
         fractions.Fraction(10**400, 1),
@@ -214,3 +213,25 @@ def test_the_last_good_progress_counts(progress, caplog, bad):
     assert progress.update(bad) == 0.5
     assert len(caplog.records) == 1
     assert "has to be a number between 0 and 1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("value", "entry"),
+    [
+        (np.ma.masked, math.nan),
+        (np.ma.masked_array(-999.0, True), math.nan),
+        (np.ma.masked_array([1, -999], [False, True]), [1, math.nan]),
+        ([np.ma.masked, 1.5], [math.nan, 1.5]),
+        (np.ma.masked_array([1, 2], [False, False]), [1, 2]),
+    ],
+)
+def test_a_masked_value_is_nan(value, entry):
+    np.testing.assert_equal(entries({"key": value}), {"key": entry})
+
+
+def test_quantities_are_numbers():
+    class Quantity(np.ndarray):
+        def tolist(self):
+            raise NotImplementedError
+
+    assert entries({"key": np.array([1.5]).view(Quantity)}) == {"key": [1.5]}

@@ -14,6 +14,7 @@ import logging
 import math
 import numbers
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -147,10 +148,14 @@ def _float(value: float) -> str:
 def _array(value: Any, *, depth: int) -> str | None:
     # Other libraries' arrays may be anywhere, e.g. on a device that is gone.
     try:
-        array = np.asanyarray(value)
+        array = np.asarray(value)
     except Exception:
         return None
-    return _value(array.tolist(), depth=depth) if array.size <= MAX_ELEMENTS else None
+    if array.size > MAX_ELEMENTS:
+        return None
+    if "numpy.ma" in sys.modules and np.ma.is_masked(value):
+        array = np.where(np.ma.getmaskarray(value), math.nan, array.astype(object))
+    return _value(array.tolist(), depth=depth)
 
 
 def _mapping(values: Mapping[Any, Any], *, depth: int) -> str:

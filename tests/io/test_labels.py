@@ -1,8 +1,23 @@
+import enum
+import itertools
+import math
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 
-from utopya_backend.io.labels import check_coords, write_coords, write_labels
+from utopya_backend.io.labels import (
+    check_coords,
+    read_coords,
+    read_dims,
+    write_coords,
+    write_labels,
+)
 
 
 @pytest.fixture
@@ -34,7 +49,6 @@ def read(dset, dim):
         ["a", "ä"],
         np.arange(3),
         np.array(["a", "bc"]),
-        np.array([b"a"]),
         [],
         range(100_000),
         np.linspace(0, 1, 100_000),
@@ -114,3 +128,96 @@ def test_dantro_reads_them(tmp_path):
     # It does not decode the strings of datasets, only those of attributes.
     names = manager["data/group/names"].data.coords["name"].values
     assert names[:2].tolist() == [b"n0", b"n1"]
+
+
+# .. Labels of any kind .......................................................
+
+
+class State(str, enum.Enum):  # noqa: UP042  # printed as State.ILL, unlike a StrEnum
+    HEALTHY = "S"
+    ILL = "I"
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        list(State),
+        ("S", State.ILL),
+        dict.fromkeys(["S", "I"]).keys(),
+        {1: "S", 2: State.ILL}.values(),
+        iter(["S", "I"]),
+        (text for text in ["S", "I"]),
+        np.array(["S", "I"], dtype=object),
+        np.array(["S", "I"], dtype=np.dtypes.StringDType()),
+        np.array([b"S", b"I"]),
+        [b"S", b"I"],
+        pd.DataFrame(columns=["S", "I"]).columns,
+        pd.Series(["S", "I"]),
+        pd.Categorical(["S", "I"]),
+        xr.DataArray(["S", "I"], dims="q"),
+        {"mode": "values", "coords": list(State)},
+    ],
+    ids=lambda labels: type(labels).__name__,
+)
+def test_texts_of_any_kind(dset, labels):
+    checked = check_coords({State.ILL: labels}, {"I": 2})
+    write_labels(dset, ["x", State.ILL], checked)
+    assert read_dims(dset) == ["x", "I"]
+    assert read_coords(dset, "I", 2).tolist() == ["S", "I"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "read"),
+    [
+        (np.ma.masked_array([1.0, 2.0], [True, False]), [math.nan, 2.0]),
+        ([True, False], [True, False]),
+        ([math.inf, math.nan], [math.inf, math.nan]),
+        ([Fraction(1, 2), Decimal("0.25")], [0.5, 0.25]),
+        (pd.RangeIndex(2), [0, 1]),
+        (range(3, 5), [3, 4]),
+    ],
+)
+def test_numbers_of_any_kind(dset, labels, read):
+    write_labels(dset, ["x", "y"], check_coords({"y": labels}, {"y": 2}))
+    np.testing.assert_equal(read_coords(dset, "y", 2).tolist(), read)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["a", 1], "holds texts, and not 1, which is int"),
+        ([1, "a"], "not 'a', which is str and no number"),
+        (["a", None], "not None"),
+        ({"a", "b"}, "have to be a list or an array"),
+        ("ab", "have to be a list or an array"),
+        ([[1, 2], [3, 4]], "with one dimension"),
+        ([[1, 2], [3]], "numbers or strings"),
+        ([date(2024, 1, 1)] * 2, "not datetime.date"),
+        (np.array(["2024-01-01"] * 2, "M8[D]"), "datetime_as_string"),
+        (np.array([1, 2], "m8[s]"), "no durations: give numbers"),
+        (pd.date_range("2024-01-01", periods=2), "datetime_as_string"),
+        (np.ma.masked_array([1, 2], [True, False]), r"masked.*filled"),
+        ([2**64, 1], "holds int64"),
+        (["a\0", "b"], "end at a"),
+        (itertools.count(), "3, does not match its size, 2"),
+        ([enum.Enum("E", "A").A] * 2, "numbers or strings"),
+    ],
+    ids=lambda labels: type(labels).__name__,
+)
+def test_labels_that_are_refused(dset, labels, message):
+    with pytest.raises(ValueError, match=f"dimension 'y'.*{message}"):
+        check_coords({"y": labels}, {"y": 2})
+    if not isinstance(labels, itertools.count):
+        with pytest.raises(ValueError, match=f"dimension 'y'.*{message}"):
+            write_labels(dset, ["x", "y"], {"x": [1, 2, 3], "y": labels})
+    assert not dset.attrs.keys()
+
+
+def test_labels_with_a_unit(dset):
+    class Quantity(np.ndarray):
+        unit = "km"
+
+    labels = np.array([1.0, 2.0, 3.0]).view(Quantity)
+    write_labels(dset, ["x", "y"], check_coords({"x": labels}, {"x": 3}))
+    assert read_coords(dset, "x", 3).tolist() == [1, 2, 3]
+    assert dset.attrs["units__x"] == "km"

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from .labels import write_labels
+from .values import as_array, unit_of
 
 _ENDS = ["source", "target"]
 _MIN_BYTES_TO_COMPRESS = 4096
@@ -82,7 +83,7 @@ class GraphSeries:
         self._start = start
         self._step = step
         self._num_graphs = 0
-        self._properties: dict[str, str] | None = None
+        self._properties: dict[str, tuple[str, str]] | None = None
 
     def __len__(self) -> int:
         return self._num_graphs
@@ -126,29 +127,40 @@ class GraphSeries:
             **_check_properties(edge_properties or {}, "edge_idx", len(edges)),
         }
         self._check_same_properties(
-            {name: dim for name, (dim, _) in properties.items()}
+            {name: (dim, unit) for name, (dim, unit, _) in properties.items()}
         )
         self._append("_vertices", vertices, ["vertex_idx"])
         self._append("_edges", edges, ["edge_idx", "label"])
-        for name, (dim, values) in properties.items():
-            self._append(name, values, [dim])
+        for name, (dim, unit, values) in properties.items():
+            self._append(name, values, [dim], unit)
         self._num_graphs += 1
 
-    def _check_same_properties(self, dims: dict[str, str]) -> None:
+    def _check_same_properties(self, properties: dict[str, tuple[str, str]]) -> None:
         if self._properties is None:
-            self._properties = dims
-        if dims != self._properties:
+            self._properties = properties
+        before, now = map(_described, (self._properties, properties))
+        if before != now:
             raise ValueError(
-                f"The graph '{self.group.name}' began with the properties "
-                f"{list(self._properties)}, but now has {list(dims)}: give the same "
-                "ones with each write."
+                f"The graph '{self.group.name}' began with the properties {before}, "
+                f"but now has {now}: give the same ones with each write."
             )
 
-    def _append(self, name: str, values: Array, dims: list[str]) -> None:
+    def _append(
+        self, name: str, values: Array, dims: list[str], unit: str = ""
+    ) -> None:
         group = self.group.require_group(name)
         group.attrs["content"] = "time_series"
         time = self._start + self._num_graphs * self._step
-        _write(group, str(time), values, dims)
+        dset = _write(group, str(time), values, dims)
+        if unit:
+            dset.attrs["units"] = unit
+
+
+def _described(properties: dict[str, tuple[str, str]]) -> list[str]:
+    return [
+        f"{name} [{unit}]" if unit else name
+        for name, (_, unit) in sorted(properties.items())
+    ]
 
 
 def check_graph(vertices: Any, edges: Any) -> tuple[Array, Array]:
@@ -193,14 +205,16 @@ def _hint(edges: Array) -> str:
 
 
 def _integers(what: str, values: Any) -> Array:
-    if values is not None and not isinstance(values, (np.ndarray, list, tuple)):
+    is_array = isinstance(values, (list, tuple)) or hasattr(type(values), "__array__")
+    if values is not None and not is_array:
         values = list(values)  # of a set, a range, a view of networkx
-    array = np.asarray(values)
+    array = as_array(values, f"An array of {what}")
     if array.size == 0:
         array = array.astype(int)
     if array.dtype.kind not in "iu":
+        kind = "texts" if array.dtype.kind == "O" else array.dtype
         raise TypeError(
-            f"The {what} of a graph have to be integers, but are {array.dtype}: number "
+            f"The {what} of a graph have to be integers, but are {kind}: number "
             "the vertices, and give their names as coordinates or a property."
         )
     return array
@@ -208,10 +222,10 @@ def _integers(what: str, values: Any) -> Array:
 
 def _check_properties(
     properties: Mapping[str, Any], dim: str, size: int
-) -> dict[str, tuple[str, Array]]:
+) -> dict[str, tuple[str, str, Array]]:
     checked = {}
     for name, values in properties.items():
-        array = np.asarray(values)
+        array = as_array(values, f"The property '{name}'")
         if array.shape != (size,):
             raise ValueError(
                 f"The property '{name}' needs a value for each {dim}, the shape "
@@ -219,15 +233,17 @@ def _check_properties(
             )
         if array.dtype.kind not in "biufc":
             raise ValueError(
-                f"The property '{name}' needs numbers, but has {array.dtype}."
+                f"The property '{name}' needs numbers, but has texts: number them."
             )
         if name in ("_vertices", "_edges") or "/" in name:
             raise ValueError(f"A property must not have the name '{name}'.")
-        checked[name] = (dim, array)
+        checked[name] = (dim, unit_of(values), array)
     return checked
 
 
-def _write(group: h5py.Group, name: str, values: Array, dims: list[str]) -> None:
+def _write(
+    group: h5py.Group, name: str, values: Array, dims: list[str]
+) -> h5py.Dataset:
     is_large = values.nbytes >= _MIN_BYTES_TO_COMPRESS
     options = {"compression": 2, "shuffle": True} if is_large else {}
     dset = group.create_dataset(name, data=values, **options)
@@ -235,3 +251,4 @@ def _write(group: h5py.Group, name: str, values: Array, dims: list[str]) -> None
     if "label" in dims:
         coords["label"] = _ENDS
     write_labels(dset, dims, coords)
+    return dset

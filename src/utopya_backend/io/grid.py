@@ -31,7 +31,10 @@ class GridSeries(TimeSeries):
             TypeError: If it has values of a type that the dataset cannot hold.
                 Nothing is appended then, either.
         """
-        grid = np.asarray(row)
+        grid = row
+        if type(row) is not np.ndarray:
+            self._note_unit(row)
+            grid = np.asarray(self._converted(row, self.dtype))
         if grid.shape != self.grid_shape:
             raise ValueError(
                 f"A grid of '{self.name}' has the shape {self.grid_shape}, but this "

@@ -22,28 +22,42 @@ mode                the argument
 ==================  ==================================================================
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterator,
+    KeysView,
+    Mapping,
+    Sequence,
+    Set,
+    ValuesView,
+)
 from typing import Any
 
 import h5py
 import numpy as np
 
 from ..errors import suggest
+from .values import as_array, as_text, unit_of
 
 # HDF5 stores an attribute in the object's header, a block of 64 KiB at most;
 # https://docs.hdfgroup.org/hdf5/v1_14/_h5_a__u_g.html, "Large Attributes".
 _MAX_ATTRIBUTE_BYTES = 60_000
 _BYTES_OF_VLEN_STRING = 16  # a reference to where the characters are
 
-Coordinates = Mapping[str, Any] | Sequence[Any] | np.ndarray[Any, Any]
+Coordinates = Mapping[str, Any] | Collection[Any] | np.ndarray[Any, Any]
 """Coordinate values, or a mapping with the ``mode`` and its ``coords``"""
 
 
-def check_dims(dims: Sequence[str]) -> None:
+def check_dims(dims: Sequence[str]) -> list[str]:
     """Checks the names of the dimensions of a dataset.
 
     Args:
         dims: The names
+
+    Returns:
+        The names, as plain strings
 
     Raises:
         TypeError: If it is no sequence of strings
@@ -59,6 +73,7 @@ def check_dims(dims: Sequence[str]) -> None:
             f"Each dimension has to have a name of its own, but the names are "
             f"{', '.join(dims)}."
         )
+    return [as_text(dim) for dim in dims]
 
 
 def check_name(group: h5py.Group, name: Any) -> None:
@@ -122,44 +137,75 @@ def check_sizes(
 
 def check_coords(
     coords: Mapping[str, Coordinates], sizes: Mapping[str, int | None]
-) -> None:
+) -> dict[str, Coordinates]:
     """Checks that coordinates belong to a dimension and have its size.
 
     Args:
         coords: The coordinates of some dimensions, by the dimension's name
         sizes: The size of each dimension, None where it is not known
 
+    Returns:
+        The coordinates, of values as an array that can be written
+
     Raises:
-        ValueError: If there is no such dimension or the sizes differ, and on a
-            mapping without a mode.
+        ValueError: If there is no such dimension, the sizes differ, or coordinates are
+            no numbers or texts; and on a mapping without a mode.
     """
     if not isinstance(coords, Mapping):
         raise TypeError(
             f"The coords have to be a dict, e.g. {{'x': [0, 1]}}, but are {coords!r}."
         )
+    checked: dict[str, Coordinates] = {}
     for dim, values in coords.items():
         if dim not in sizes:
             raise ValueError(
                 f"Dimension '{dim}' has coordinates, but was not part of the list of "
                 f"extra dimensions ({', '.join(sizes) or 'there are none'})."
             )
+        size, unit = sizes[dim], ""
+        if isinstance(values, Mapping) and values.get("mode") == "values":
+            unit = values.get("unit", "")
+            values = values.get("coords", [])
         if isinstance(values, Mapping):
-            _check_mode(dim, values, sizes[dim])
-        elif np.ndim(values) != 1:
+            _check_mode(dim, values, size)
+            checked[dim] = values
+            continue
+        if isinstance(values, Iterator) and size is not None:
+            values = list(itertools.islice(values, size + 1))  # it may have no end
+        checked[dim] = labels = _as_labels(dim, values)
+        if size is not None and len(labels) != size:
             raise ValueError(
-                f"The coordinates of dimension '{dim}' have to be a list or an array, "
-                f"but are {values!r}."
-            )
-        elif (size := sizes[dim]) is not None and len(values) != size:
-            raise ValueError(
-                f"The number of coordinates of dimension '{dim}', {len(values)}, does "
+                f"The number of coordinates of dimension '{dim}', {len(labels)}, does "
                 f"not match its size, {size}."
             )
-        elif not _can_be_stored(values):
-            raise ValueError(
-                f"The coordinates of dimension '{dim}' have to be numbers or strings, "
-                f"but are {values!r}."
-            )
+        if unit := unit_of(values) or unit:
+            checked[dim] = {"mode": "values", "coords": labels, "unit": unit}
+    return checked
+
+
+def _as_labels(dim: str, values: Any) -> np.ndarray[Any, Any]:
+    """Makes an array of coordinates, as it is written."""
+    if isinstance(values, (KeysView, ValuesView, Iterator)):
+        values = list(values)
+    is_array = isinstance(values, Sequence) or hasattr(type(values), "__array__")
+    if isinstance(values, (str, bytes, Set)) or not is_array:
+        raise ValueError(
+            f"The coordinates of dimension '{dim}' have to be a list or an array, "
+            f"but are {values!r}."
+        )
+    try:
+        labels = as_array(values, f"A coordinate of dimension '{dim}'")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The coordinates of dimension '{dim}' have to be numbers or strings, "
+            f"but are {values!r}: {error}"
+        ) from None
+    if labels.ndim != 1:
+        raise ValueError(
+            f"The coordinates of dimension '{dim}' have to be a list or an array with "
+            f"one dimension, but are {values!r}."
+        )
+    return labels
 
 
 def _check_mode(dim: str, spec: Mapping[str, Any], size: int | None) -> None:
@@ -202,10 +248,14 @@ def write_labels(
         coords: The coordinates of some of them. Values that are too large for
             an attribute go into a dataset beside this one, which is linked.
     """
-    dset.attrs["dim_names"] = list(dims)
+    sizes: dict[str, int | None] = dict.fromkeys(dims)  # they are not looked at
+    coords = check_coords(coords, sizes)  # all of them, before any is written
+    dset.attrs["dim_names"] = as_array(list(dims), "The name of a dimension")
     for dim, values in coords.items():
         if isinstance(values, Mapping):
             write_coords(dset, dim, mode=values["mode"], args=values.get("coords", []))
+            if "unit" in values:
+                dset.attrs[f"units__{dim}"] = values["unit"]
         else:
             write_coords(dset, dim, mode="values", args=values)
 
@@ -220,13 +270,16 @@ def write_coords(dset: h5py.Dataset, dim: str, *, mode: str, args: Any) -> None:
             ``start_and_step``.
         args: The argument: for ``values`` the coordinates, numbers or strings
     """
-    if isinstance(args, (range, Sequence)) and not isinstance(args, str):
+    dim = as_text(dim)
+    if mode == "values":
+        args = _as_labels(dim, args)
+    elif mode == "scalar":
+        args = _as_labels(dim, np.ravel(args) if np.ndim(args) else [args])[0]
+    elif isinstance(args, (range, Sequence)) and not isinstance(args, str):
         args = np.asarray(args)
     if mode in ("linspace", "logspace") and np.asarray(args).dtype.kind == "f":
         # As floats, the frontend does not take their number.
         mode, args = "values", _COORDINATES[mode](args, 0)
-    if isinstance(args, np.ndarray) and args.dtype.kind == "U":
-        args = args.astype(h5py.string_dtype())  # h5py has no fixed-width unicode
     if mode == "values" and _num_bytes(args) > _MAX_ATTRIBUTE_BYTES:
         mode, args = "linked", _write_linked(dset, dim, args)
     dset.attrs[f"coords_mode__{dim}"] = mode
@@ -334,13 +387,6 @@ def _to_str(value: Any) -> str:
     if isinstance(value, np.ndarray):
         value = value.item()
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _can_be_stored(values: Any) -> bool:
-    kind = np.asarray(values).dtype.kind
-    return kind in "biufcSU" or (
-        kind == "O" and all(isinstance(v, str) for v in values)
-    )
 
 
 def _num_bytes(values: Any) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from h5py._objects import phil
 
 from .chunks import ChunkWriter
+from .values import convert, unit_of
 
 _ALL = slice(None)
 
@@ -34,7 +35,7 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         "_attached", "_block_size", "_buffer", "_dirty", "_exact_ints", "_exact_types",
         "_is_buffered", "_max_rows",
         "_native_type", "_ndim", "_num_rows", "_num_unbuffered", "_room_until", "_root",
-        "_row_shape", "_scalar_types", "_start", "_value_type", "_writer",
+        "_row_shape", "_scalar_types", "_start", "_unit", "_value_type", "_writer",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +87,7 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             self._have_buffer_count()
         self._dirty = False  # whether the file lacks something that is in it
         self._num_unbuffered = 0
+        self._unit = ""
 
     # .. The fast way: memory only ............................................
 
@@ -115,7 +117,8 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
 
         Raises:
             ValueError: If it has another shape than the rows before, or values
-                that are too large. Nothing is appended then.
+                that are too large, or masked where there is no NaN. Nothing is
+                appended then.
             TypeError: If it has values of a type that the dataset cannot hold.
                 Nothing is appended then, either.
         """
@@ -123,7 +126,7 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         fits = self._attached and is_row and self._fits(row)
         if fits and self._append_to_memory(row):
             return
-        values = np.asarray(row)
+        values = np.asarray(self._converted(row, self._value_type))
         num_rows, *row_shape = self.shape
         if num_rows == 0 and 0 in row_shape and len(row_shape) == values.ndim:
             sizes = zip(row_shape, values.shape, strict=True)
@@ -133,17 +136,17 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
                 f"A row of '{self.name}' has the shape {tuple(row_shape)}, but this "
                 f"one has {values.shape}."
             )
-        self._check_values(values)
         if num_rows >= self._max_rows:
             raise ValueError(
                 f"'{self.name}' has {num_rows} rows, one for each write of the run: "
                 "append one with each write."
             )
+        self._note_unit(row)
         if self.shape[1:] == values.shape:
             self.resize(num_rows + 1, axis=0)
         else:
             self.resize((num_rows + 1, *row_shape))
-        self[-1, ...] = values.astype(self.dtype)
+        self[-1, ...] = values
 
     def _append_to_memory(self, row: Any) -> bool:
         """Appends a row that fits, unless the dataset is at its maximum size."""
@@ -158,20 +161,22 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             super().__setitem__(num_rows, row)
         return True
 
-    def _check_values(self, values: np.ndarray[Any, Any]) -> None:
-        if values.dtype.kind in "iu" and self.dtype.kind in "iu":
-            limits = np.iinfo(self.dtype)
-            if values.size and (values.min() < limits.min or values.max() > limits.max):
-                raise ValueError(
-                    f"'{self.name}' holds {self.dtype}, from {limits.min} to "
-                    f"{limits.max}, but this row has values from {values.min()} to "
-                    f"{values.max()}."
-                )
-        elif not np.can_cast(values.dtype, self.dtype, "same_kind"):
-            raise TypeError(
-                f"'{self.name}' holds {self.dtype}, and not the values of type "
-                f"{values.dtype} of this row."
+    def _converted(self, values: Any, dtype: np.dtype[Any]) -> Any:
+        name = h5py.h5i.get_name(self._id) or b"?"  # the file need not be up to date
+        return convert(values, dtype, f"'{name.decode(errors='replace')}'")
+
+    def _note_unit(self, values: Any) -> None:
+        """Notes the unit of the values, which is to stay the same."""
+        unit = unit_of(values)
+        if not unit or unit == self._unit:
+            return
+        noted = self.attrs.setdefault("units", unit)
+        if noted != unit:
+            raise ValueError(
+                f"'{self.name}' holds values in {noted}, and these are in {unit}: "
+                f"convert them, e.g. by .to({noted!r})."
             )
+        self._unit = unit
 
     def resize(self, size: Any, axis: int | None = None) -> None:
         """Resizes the dataset, as :py:meth:`h5py.Dataset.resize`.
@@ -209,13 +214,33 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         Args:
             args: Where to
             value: The values
+
+        Raises:
+            ValueError: If the type of the dataset has no place for them, as for those
+                that are too large. Nothing is written then, unlike by h5py.
+            TypeError: If they are of a type that it does not hold, likewise
         """
-        if self._attached and self._fits(value) and self._is_last_row(args):
+        fits = self._attached and self._fits(value)
+        if not fits:
+            value = self._values_for(args, value)
+            fits = self._attached and self._fits(value)
+        if fits and self._is_last_row(args):
             self._buffer[self._num_rows - 1 - self._start] = value
             self._dirty = True
             if self._attached:  # still, see _detach()
                 return
         super().__setitem__(args, value)
+
+    def _values_for(self, args: Any, value: Any) -> Any:
+        """Converts values for what is at an index."""
+        parts = args if type(args) is tuple else (args,)
+        dtype, fields = self._value_type, [p for p in parts if isinstance(p, str)]
+        if fields:
+            if len(fields) > 1 or fields[0] not in (dtype.names or ()):
+                return value
+            dtype = dtype[fields[0]]
+        self._note_unit(value)
+        return self._converted(value, dtype)
 
     def _is_last_row(self, args: Any) -> bool:
         """Whether an index is the last row, in one of the usual ways."""

@@ -256,7 +256,7 @@ class StepwiseModel(BaseModel):
         for key in dset_kwargs:
             if hint := suggest(key, ("extra_dims", "sizes", "coords"), cutoff=0.75):
                 raise TypeError(f"create_ts_dset() has no argument '{key}'.{hint}")
-        check_dims(extra_dims)
+        extra_dims = check_dims(extra_dims)
         check_dims(["time", *extra_dims])
         series: TimeSeries = self._create_series(
             TimeSeries,
@@ -285,7 +285,7 @@ class StepwiseModel(BaseModel):
         known = sizes if isinstance(sizes, Mapping) else {}
         all_sizes = {dim: known.get(dim) for dim in extra_dims}
         check_sizes(sizes, all_sizes)
-        check_coords(coords, all_sizes)
+        coords = check_coords(coords, all_sizes)
         times = self._times_of_coming_writes()
         all_times = range(*self._write_start_stop_step)
         dset = create_series(

@@ -1,0 +1,373 @@
+"""Values as the data type of a dataset has them.
+
+There is one rule for all ways in which a model gives values, whatever they are: what
+arrives in the file is the same value, rounded at most as floating-point numbers are;
+or it is refused, before anything is written. Nothing is cut off, clipped, or made
+infinite.
+"""
+
+import math
+import numbers
+import sys
+from typing import Any
+
+import h5py
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+TEXT = h5py.string_dtype()
+"""The type of texts of any length"""
+
+_REMEDIES = {
+    "M": " HDF5 has no dates: give texts, e.g. by numpy.datetime_as_string(dates).",
+    "m": " HDF5 has no durations: give numbers, e.g. of seconds.",
+    "c": " Give the real part, or the absolute value.",
+}
+"""What helps, by the kind of a type"""
+
+
+def convert(values: Any, dtype: np.dtype[Any], what: str) -> Any:
+    """Converts values to the type of a dataset.
+
+    Args:
+        values: A number, a text, a record, or an array of them, of whatever kind
+        dtype: The type
+        what: What has that type, for an error message
+
+    Returns:
+        An array of that type; or the values as they are, where only h5py knows how
+        they are stored, e.g. references.
+
+    Raises:
+        TypeError: If they are of a kind that the type does not hold
+        ValueError: If they are too large or too long; or if they are masked, and the
+            type has no NaN.
+    """
+    if type(values) is np.ndarray and values.dtype == dtype and not dtype.hasobject:
+        return values
+    if dtype.subdtype is not None:
+        return convert(values, dtype.base, what)
+    if dtype.names is not None:
+        return _as_records(values, dtype, what)
+    if h5py.check_string_dtype(dtype) is not None:
+        return _as_texts(as_objects(values), dtype, what)
+    return _as_numbers(values, dtype, what) if dtype.kind in "biufc" else values
+
+
+def as_array(values: Any, what: str) -> Array:
+    """Makes an array of numbers or texts, of the type that fits them.
+
+    Args:
+        values: An array or a sequence, of whatever kind
+        what: What they are, for an error message
+
+    Raises:
+        TypeError: If they are something else, or both
+        ValueError: If some are masked, and there is no NaN for them; or if they are
+            lists of different lengths.
+    """
+    array = _to_array(values)
+    kind = array.dtype.kind
+    if kind in "OSUT":
+        objects = as_objects(values)
+        if not objects.size or not isinstance(objects.flat[0], numbers.Number):
+            return _as_texts(objects, TEXT, what)
+        is_int = all(isinstance(value, numbers.Integral) for value in objects.flat)
+        return _as_numbers(objects, np.dtype(int if is_int else float), what)
+    if kind not in "biufc":
+        raise TypeError(
+            f"{what} cannot be of type {array.dtype}: give numbers or texts."
+            f"{_REMEDIES.get(kind, '')}"
+        )
+    return _as_numbers(array, array.dtype, what)
+
+
+def as_objects(values: Any) -> Array:
+    """Makes an array of Python's own objects.
+
+    Args:
+        values: An array or a sequence, of whatever kind
+
+    Returns:
+        The array. Texts are in it as they are; in one of numpy's own texts, a member
+        of an Enum would be a piece of what it is printed as.
+    """
+    if hasattr(type(values), "__array__"):
+        return _to_array(values).astype(object)
+    return _to_array(values, object)
+
+
+def as_text(text: str) -> str:
+    """The text itself, of an instance of a subclass: e.g. of a member of an Enum.
+
+    Args:
+        text: The text
+    """
+    return str.__str__(text)
+
+
+def unit_of(values: Any) -> str:
+    """The unit of a quantity, as those of astropy, pint and unyt have one.
+
+    Args:
+        values: The values
+
+    Returns:
+        The unit; an empty string if they have none
+
+    Raises:
+        ValueError: If it is a list of quantities that have different ones
+    """
+    kind = type(values)
+    if kind in (list, tuple):
+        if not any(map(_is_quantity, set(map(type, values)))):
+            return ""
+        units = {unit_of(value) for value in values}
+        if len(units) > 1:
+            raise ValueError(
+                f"The values have different units, {', '.join(map(repr, units))}: "
+                "convert them to the same one."
+            )
+        return units.pop()
+    if not _is_quantity(kind):
+        return ""
+    unit = str(values.unit if hasattr(kind, "unit") else values.units)
+    return "" if unit == "dimensionless" else unit
+
+
+def _is_quantity(kind: type) -> bool:
+    is_array = kind is not np.ndarray and hasattr(kind, "__array__")
+    return is_array and (hasattr(kind, "unit") or hasattr(kind, "units"))
+
+
+# .. Arrays of what was given .................................................
+
+
+def _to_array(values: Any, dtype: Any = None) -> Array:
+    """An array, which is a masked one if something in it is masked."""
+    if "numpy.ma" not in sys.modules or not _has_masks(values):
+        return np.asarray(values, dtype=dtype)
+    if isinstance(values, np.ma.MaskedArray):
+        return np.ma.array(values, copy=False)
+    data, mask = _without_masks(values), _masks_of(values)
+    return np.ma.array(np.asarray(data, dtype=dtype), mask=np.asarray(mask))
+
+
+def _has_masks(values: Any) -> bool:
+    if isinstance(values, np.ma.MaskedArray):
+        return values.mask is not np.ma.nomask
+    if not isinstance(values, (list, tuple)):
+        return False
+    kinds = (np.ma.MaskedArray, list, tuple)
+    return any(issubclass(kind, kinds) for kind in set(map(type, values))) and any(
+        map(_has_masks, values)
+    )
+
+
+def _without_masks(values: Any) -> Any:
+    if isinstance(values, (list, tuple)):
+        return type(values)([_without_masks(value) for value in values])
+    return values.data if isinstance(values, np.ma.MaskedArray) else values
+
+
+def _masks_of(values: Any) -> Any:
+    if isinstance(values, (list, tuple)):
+        return [_masks_of(value) for value in values]
+    return np.ma.getmaskarray(np.asanyarray(values))
+
+
+def _split(array: Array, what: str, *, has_nan: bool) -> tuple[Array, Any]:
+    """The values, with zeros where they are masked; and where that is."""
+    if not isinstance(array, np.ma.MaskedArray):
+        return array, None
+    mask = np.ma.getmaskarray(array)
+    if not mask.any():
+        return array.data, None
+    if not has_nan:
+        raise ValueError(
+            f"{what} cannot say that a value is masked, as {mask.sum()} of {mask.size} "
+            "are: put a value in its place, e.g. by .filled(-1); or use floating-point "
+            "numbers, which have NaN for it."
+        )
+    return np.where(mask, array.dtype.type(0), array.data), mask
+
+
+# .. Numbers ..................................................................
+
+
+def _as_numbers(values: Any, dtype: np.dtype[Any], what: str) -> Array:
+    array = _to_array(values)
+    is_list = array.ndim and not hasattr(type(values), "__array__")
+    if is_list and array.dtype.kind == "f" and dtype.kind in "iu":
+        array = as_objects(values)  # numpy has rounded integers that are large
+    array, mask = _split(array, what, has_nan=dtype.kind in "fc")
+    if array.dtype.kind == "O":
+        array = _numbers_of_objects(array, dtype, what)
+    kind = array.dtype.kind
+    if kind not in "biufc" or (kind == "c" and dtype.kind != "c"):
+        raise TypeError(
+            f"{what} holds {dtype}, and not values of type {array.dtype}."
+            f"{_REMEDIES.get(kind, '')}"
+        )
+    with np.errstate(all="ignore"):
+        converted = array.astype(dtype)
+        if not np.can_cast(array.dtype, dtype, "safe"):
+            _check_converted(converted, array, what)
+    if mask is not None:
+        converted[mask] = np.nan
+    return converted
+
+
+def _check_converted(converted: Array, array: Array, what: str) -> None:
+    dtype = converted.dtype
+    if dtype.kind in "fc":
+        _refuse(np.isfinite(array) & ~np.isfinite(converted), array, dtype, what)
+        return
+    is_float = array.dtype.kind == "f"
+    if is_float:
+        array = array.astype(np.result_type(array.dtype, float))  # to compare it
+        is_whole = array == np.trunc(array)
+        if not is_whole.all():
+            raise TypeError(
+                f"{what} holds {dtype}, and not {array[~is_whole].flat[0]}: round it, "
+                "or use a dtype of floating-point numbers."
+            )
+    if dtype.kind == "b":
+        _refuse(converted != array, array, dtype, what)
+    else:
+        limits = np.iinfo(dtype)
+        beyond = array >= float(limits.max) + 1 if is_float else array > limits.max
+        _refuse((array < limits.min) | beyond, array, dtype, what)
+
+
+def _refuse(where: Any, array: Array, dtype: np.dtype[Any], what: str) -> None:
+    """Refuses values that are too large."""
+    if where.any():
+        raise ValueError(
+            f"{what} holds {dtype}, {_limits(dtype)}, but not {array[where].flat[0]}, "
+            f"of values from {array.min()} to {array.max()}: use another dtype."
+        )
+
+
+def _limits(dtype: np.dtype[Any]) -> str:
+    if dtype.kind == "b":
+        return "from 0 to 1"
+    limits: Any = (np.iinfo if dtype.kind in "iu" else np.finfo)(dtype)
+    return f"from {limits.min} to {limits.max}"
+
+
+def _numbers_of_objects(objects: Array, dtype: np.dtype[Any], what: str) -> Array:
+    """Converts fractions, decimals, large integers, and what else is a number."""
+    kind = {"f": float, "c": complex}.get(dtype.kind, int)
+    found = np.array(
+        [_number(value, kind, dtype, what) for value in objects.flat], object
+    )
+    if kind is not int:
+        return found.astype(kind).reshape(objects.shape)
+    limits = np.iinfo(dtype if dtype.kind in "iu" else np.int64)
+    outside = [not limits.min <= value <= limits.max for value in found]
+    _refuse(np.array(outside, bool), found, dtype, what)
+    return found.astype(limits.dtype).reshape(objects.shape)
+
+
+def _number(value: Any, kind: Any, dtype: np.dtype[Any], what: str) -> Any:
+    if _is_missing(value) and kind is not int:
+        return kind(math.nan)
+    if not isinstance(value, (numbers.Number, np.bool_)):
+        raise TypeError(
+            f"{what} holds {dtype}, and not {value!r}, which is "
+            f"{type(value).__name__} and no number."
+        )
+    try:
+        number = kind(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = ValueError if isinstance(error, OverflowError) else TypeError
+        raise kind(f"{what} holds {dtype}, and not {value!r:.50}: {error}") from None
+    is_same = bool(number == value)
+    if kind is int and not is_same:
+        raise TypeError(f"{what} holds {dtype}, and not {value!r}: round it.")
+    if kind is float and math.isinf(number) and not is_same:
+        raise ValueError(f"{what} holds {dtype}, which {value!r} is too large for.")
+    return number
+
+
+def _is_missing(value: Any) -> bool:
+    pandas = sys.modules.get("pandas")
+    return value is None or (pandas is not None and value is pandas.NA)
+
+
+# .. Texts ....................................................................
+
+
+def _as_texts(objects: Array, dtype: np.dtype[Any], what: str) -> Array:
+    objects, _ = _split(objects, what, has_nan=False)
+    info = h5py.check_string_dtype(dtype)
+    found = np.empty(objects.shape, dtype)
+    for place, value in np.ndenumerate(objects):
+        if not isinstance(value, (str, bytes)):
+            raise TypeError(
+                f"{what} holds texts, and not {value!r}, which is "
+                f"{type(value).__name__}: give str(…) of it, if that is meant."
+            )
+        found[place] = _stored_text(value, info, what)
+    return found
+
+
+def _stored_text(value: str | bytes, info: Any, what: str) -> str | bytes:
+    text = as_text(value) if isinstance(value, str) else bytes(value)
+    try:
+        raw = text.encode(info.encoding) if isinstance(text, str) else text
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{what} cannot hold {text!r} ({error.reason}).") from None
+    if info.length is None:
+        if b"\0" in raw:
+            raise ValueError(
+                f"{what} cannot hold {text!r}: texts in HDF5 end at a \\0."
+            )
+        return text
+    if len(raw) > info.length:
+        raise ValueError(
+            f"{what} holds texts of {info.length} bytes, and not {text!r}, which has "
+            f"{len(raw)}: use dtype=str, or a larger length."
+        )
+    return raw
+
+
+# .. Records ..................................................................
+
+
+def _as_records(values: Any, dtype: np.dtype[Any], what: str) -> Array:
+    array = _to_array(values) if hasattr(type(values), "__array__") else None
+    if array is None or array.dtype.names is None:
+        try:
+            array = np.asarray(values, dtype=_of_objects(dtype))
+        except (TypeError, ValueError) as error:
+            raise TypeError(
+                f"{what} holds records of {_fields(dtype)}, and not {values!r:.100}: "
+                f"give a tuple of their values, or an array of that type ({error})."
+            ) from None
+    if {*array.dtype.names} != {*dtype.names}:  # type: ignore[misc]  # both have some
+        raise TypeError(
+            f"{what} holds records of {_fields(dtype)}, and not of "
+            f"{_fields(array.dtype)}."
+        )
+    found = np.zeros(array.shape, dtype)
+    for name in dtype.names:  # type: ignore[union-attr]  # likewise
+        # By their names, as HDF5 does: numpy would take them by their order.
+        found[name] = convert(array[name], dtype[name], f"{what}['{name}']")
+    return found
+
+
+def _fields(dtype: np.dtype[Any]) -> str:
+    return ", ".join(dtype.names or ())
+
+
+def _of_objects(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """A type with the same fields, which takes each value as it is."""
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return np.dtype((_of_objects(base), shape))
+    if dtype.names is None:
+        return np.dtype(object)
+    return np.dtype([(name, _of_objects(dtype[name])) for name in dtype.names])
