@@ -1,7 +1,11 @@
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from utopya_backend.plotting.axes import lay_out
+from utopya_backend.plotting.axes import lay_out, limits_as_texts, texts_of
 
 
 @pytest.mark.parametrize(
@@ -61,3 +65,35 @@ def test_integers():
     assert not lay_out(np.array([1.0, 2.5]), {}).is_integer
     assert lay_out(np.array([200, 250], np.uint8), {}).edges.tolist() == [175, 225, 275]
     assert lay_out(np.array([3, 9, 27, 81], np.uint8), {}).is_log
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0.1, 0.5], ["0.1", "0.5"]),
+        ([1 / 3, 1.0], ["0.333333", "1"]),
+        ([0.1 + 0.2, 0.3], ["0.30000000000000004", "0.29999999999999999"]),
+        ([300.00001, 300.00002], ["300.00001", "300.00002"]),
+        ([1.7e9, 1.7e9 + 1], ["1700000000", "1700000001"]),
+        ([1e-50, 2e-50], ["1e-50", "2e-50"]),
+        ([0.5, 0.5, np.nan, np.nan], ["0.5", "0.5", "nan", "nan"]),
+        ([0.0, -0.0], ["0", "-0"]),
+        ([], []),
+    ],
+)
+def test_texts_of(values, texts):
+    assert texts_of(values) == texts
+
+
+@given(st.lists(st.floats(allow_nan=False), unique=True))
+def test_texts_tell_numbers_apart(values):
+    assert len(set(texts_of(values))) >= len(np.unique(values))
+
+
+@given(st.floats(-1e300, 1e300), st.floats(-1e300, 1e300))
+def test_limits_as_texts(one, other):
+    low, high = sorted([one, other])
+    texts = limits_as_texts(low, high)
+    assert (texts[0] != texts[1]) == (low != high) or {low, high} == {0.0}
+    for text, value in zip(texts, (low, high), strict=True):
+        assert math.isclose(float(text), value, rel_tol=1e-3)

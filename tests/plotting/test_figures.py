@@ -1,4 +1,7 @@
+import dataclasses
 import io
+import subprocess
+import sys
 
 import matplotlib as mpl
 import numpy as np
@@ -6,6 +9,7 @@ import PIL.Image
 import pytest
 import xarray
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from utopya_backend.plotting import draw
 from utopya_backend.plotting.choose import choose
@@ -175,6 +179,153 @@ def test_draw():
     assert other.get_lines()
     (part,) = figure.subfigures(1, 1, squeeze=False).ravel()
     assert draw(variable, part.subplots()) is figure
+
+
+# .. Values of any size ............
+
+ROW, COLUMN = np.meshgrid(np.arange(12), np.arange(12), indexing="ij")
+FIELDS = {
+    "300 K": 300 + 1e-5 * np.sin(ROW + COLUMN / 7),
+    "Unix times": 1.7e9 + ROW + COLUMN / 2,
+    "small": 1e-50 * (1 + ROW * COLUMN),
+    "large": 1e40 * (1 + ROW * COLUMN),
+    "below zero": -1e40 * (1 + ROW * COLUMN),
+    "single": np.float32(3e38) * np.sin(ROW).astype("f4"),
+    "half": np.float16(100) + ROW.astype("f2"),
+    "nanoseconds": 1_700_000_000_000_000_000 + ROW * 12 + COLUMN,
+    "unsigned": 2**63 + (ROW * 12 + COLUMN).astype("u8"),
+    "few states": 2**60 + ROW % 3,
+}
+
+
+def shades(image):
+    """How many colours an image has."""
+    colors = image.to_rgba(image.get_array())
+    return len(np.unique(colors.reshape(-1, 4), axis=0))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", FIELDS)
+def test_small_differences_and_values_of_any_size_are_seen(name):
+    field = FIELDS[name]
+    number = min(len(np.unique(field)), 30)
+    picture = choose(cells(field[np.newaxis]))
+    figure = make_figure(picture, name)
+    assert shades(figure.axes[0].get_images()[0]) >= number
+    figure.canvas.draw()
+    ticks = figure.axes[1].get_yticklabels()
+    assert len({tick.get_text() for tick in ticks}) == len(ticks) > 2
+    if "states" in name:
+        return
+    (line,) = axes_of(array(field.ravel(), ["time"])).get_lines()
+    assert len(np.unique(line.get_ydata())) >= number
+    parameters = choose_over(array(field, ["a", "b"]), ["a", "b"])
+    (mesh,) = make_figure(parameters, name).axes[0].collections
+    assert shades(mesh) >= number
+
+
+@pytest.mark.filterwarnings("error")
+def test_animation_of_small_differences():
+    field = FIELDS["300 K"]
+    picture = choose(cells(np.stack([field, field.T])), max_frames=2)
+    with PIL.Image.open(io.BytesIO(render(picture, "x", "gif"))) as gif:
+        for number in range(2):
+            gif.seek(number)
+            pixels = np.asarray(gif.convert("RGB"))[100:-100, 100:-250]
+            assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20
+
+
+def test_large_integers_are_told_less_what_they_begin_with():
+    ax = axes_of(array(2**60 + np.array([3, 4, 6]), ["time"], units="ns"))
+    assert ax.get_ylabel() == f"x [ns] − {2**60 + 3}"
+    assert ax.get_lines()[0].get_ydata().tolist() == [0, 1, 3]
+    ax = axes_of(array(np.array([-(2**63), 2**63 - 1]), ["time"]))
+    assert ax.get_lines()[0].get_ydata().tolist() == [0, 2.0**64]
+    seeds = array([1.0, 2.0, 3.0], ["seed"], {"seed": 2**60 + np.array([5, 1, 2])})
+    labels = make_figure(choose_over(seeds, ["seed"]), "x").axes[0].get_xticklabels()
+    assert [label.get_text() for label in labels] == [str(2**60 + n) for n in (5, 1, 2)]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dims", [["time"], ["time", "x", "y"]])
+def test_values_that_are_too_large(dims):
+    values = np.array([[1.5, 1.7e308], [-1.7e308, np.nan]])
+    picture = choose(array(values[np.newaxis] if "x" in dims else values[0], dims))
+    assert "without values beyond 1e+300" in picture.notes
+    assert render(picture, "x", "png")
+
+
+# .. Text ............
+
+ODD = ["Ba$$in", "cost $ per $x", "a_$ vs b_$", "_wet", "\\frac{1}{2}", "50 % & #1 ^2",
+       "{x} \N{GREEK SMALL LETTER ALPHA}", "two\nlines", "<b>&amp;"]  # fmt: skip
+
+
+def texts_in(figure):
+    figure.canvas.draw()
+    return [text for text in figure.findobj(Text) if text.get_text()]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("own_axes", [False, True])
+def test_text_is_drawn_as_text(own_axes):
+    coords = {"time": ODD, "$k$": ODD}
+    variable = array(RNG.random((9, 9)), ["time", "$k$"], coords, name="$_x", units="$")
+    variables = {
+        "lines": variable,
+        "map": variable,
+        "bars": array(RNG.random(9), ["label_$"], {"label_$": ODD}, name="_$"),
+        "image": cells(RNG.random((1, 3, 3))).rename(x="$x", y="_y$"),
+    }
+    variables["image"].attrs.update(long_name="$ of _", grid_shape=[3, 3])
+    for kind, drawn in variables.items():
+        ax = Figure().subplots() if own_axes else None
+        figure = draw(drawn, ax, over=["time", "$k$"] if kind == "map" else ())
+        texts = texts_in(figure)
+        assert not any(
+            text.get_parse_math() for text in texts if "$" in text.get_text()
+        )
+        shown = {text.get_text() for text in texts}
+        if kind in ("lines", "bars"):
+            assert set(ODD) <= {text.replace("\n ", "\n") for text in shown}
+        figure.savefig(io.BytesIO(), format="svg")
+
+
+def test_a_title_with_a_dollar_in_each_format():
+    picture = choose(cells(RNG.random((2, 3, 3))), max_frames=2)
+    for extension in ("png", "pdf", "svg", "gif"):
+        content = render(picture, "a_$ vs b_$ \x1b[31m \udcff", extension)
+        if extension == "svg":
+            assert b"a_$ vs b_$ \\x1b[31m \\udcff" in content
+
+
+def test_long_notes_are_not_cut():
+    picture = choose(array(RNG.random((5, 200)), ["time", "member"]))
+    picture = dataclasses.replace(picture, notes=("a few words " * 20,) * 2)
+    figure = make_figure(picture, "M: x")
+    figure.canvas.draw()
+    (note,) = figure.axes[0].texts
+    box = note.get_window_extent()
+    assert box.x1 < figure.bbox.x1
+    assert box.y1 < figure.axes[0]._left_title.get_window_extent().y0 + 1
+
+
+def test_a_backend_that_there_is_not(monkeypatch):
+    code = (
+        "import numpy, xarray\n"
+        "from utopya_backend.plotting import draw\n"
+        "draw(xarray.DataArray(numpy.arange(3.0), dims='time'))\n"
+    )
+    monkeypatch.setenv("MPLBACKEND", "no such $one")
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(
+        "utopya_backend.errors.ConfigError: The environment variable"
+    )
+    assert "'no such $one'" in last
+    assert last.endswith("unset it, or set it to agg.")
 
 
 # .. Maps ............

@@ -159,3 +159,45 @@ def test_lines_over_powers():
     *rows, _, below = draw_text(picture, "x", width=60, height=11).splitlines()
     assert "rate (logarithmic)" in below
     assert rows[6].index("│") + 20 < len(rows[6].rstrip()) < 40  # straight
+
+
+# .. Values of any size, and any text ............
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("values", "low", "high"),
+    [
+        (300 + 1e-5 * np.arange(12), "300", "300.00011"),
+        (1.7e9 + np.arange(12) / 2, "1700000000", "1700000005.5"),
+        (1e-50 * np.arange(1, 13), "1e-50", "1.2e-49"),
+        (np.linspace(-1e300, 1e300, 12), "-1e+300", "1e+300"),
+        (2**60 + np.arange(12), "0", "11"),
+    ],
+)
+def test_limits_and_differences_of_values_of_any_size(values, low, high):
+    line = text_of(array(values, ["time"]))
+    assert line.split("│")[0].split()[-1] == high
+    assert f"{low} │" in line
+    field = text_of(cells(values.reshape(1, 3, 4).astype(values.dtype)))
+    assert f": {low} (dark) to {high}" in field
+    assert set(" ░▒▓█") <= set(field)
+
+
+def test_states_that_are_large():
+    text = text_of(cells(2**60 + np.array([[[0, 1], [2, 1]]])))
+    first, second, third = (f"{2**60 + n}" for n in range(3))
+    assert f"' ' {first}  '+' {second}  '#' {third}" in text
+
+
+@pytest.mark.parametrize("over", [(), ("$k",), ("$k", "time")])
+def test_any_text(over):
+    """None of it moves the cursor, or begins another line."""
+    odd = ["two\nlines", "\x1b[31mred", "a$b$", "\udcff", "nul\0", "bell\a", "cr\r"]
+    variable = array(RNG.random((7, 7)), ["$k", "time"], {"$k": odd}, "\x1b[2J_\n$")
+    variable.attrs.update(long_name="\x1b[2J$", units="\n\x07")
+    picture = choose_over(variable, over) if over else choose(variable)
+    text = draw_text(picture, "\x1b[2J\n", width=60, height=10)
+    assert all(char.isprintable() for line in text.split("\n") for char in line)
+    assert max(map(len, text.split("\n"))) <= 60
+    assert r"\x1b[2J$ [ \x07]" in text

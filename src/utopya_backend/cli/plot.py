@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import NotDrawableError, OutputExistsError, UnknownDimensionError
+from ..errors import (
+    InexactError,
+    NotDrawableError,
+    OutputExistsError,
+    UnknownDimensionError,
+)
 from ..io.opening import reporting_damage
 from .paths import short
 
@@ -237,7 +242,7 @@ def _choose(
                 picture = choose_part(
                     variable, part.over, part.at, part.swept, max_frames
                 )
-        except NotDrawableError as error:
+        except (NotDrawableError, InexactError) as error:
             problems.append(str(error))
             continue
         number += 1

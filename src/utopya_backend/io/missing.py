@@ -22,7 +22,8 @@ from ..errors import InexactError
 Array = np.ndarray[Any, Any]
 
 _NUMBERS = "biufc"
-_MAX_EXACT = 2**53  # beyond that, not each integer is a float64
+MAX_EXACT = 2**53
+"""The integer beyond which not each one is a float64"""
 
 
 def with_missing(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -120,7 +121,7 @@ def check_exact(*numbers: int) -> None:
         ValueError: If not
     """
     for number in numbers:
-        if abs(number) > _MAX_EXACT:
+        if abs(number) > MAX_EXACT:
             raise InexactError(
                 f"There are integers beyond 2^53, such as {number}, where others are "
                 "missing or no integers: as floats with NaN they would be rounded. "

@@ -3,7 +3,8 @@
 Nothing here needs xarray, so that mistakes can be told before that is imported.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ MAX_TICKS = 12
 """Coordinates that have a tick each; of more, round numbers are told"""
 
 _MIN_GAP = 0.05  # between two labels, as a share of the axis
+_MAX_DIGITS = 17  # with which each float64 is told from all others
 _TOLERANCE = 1e-6  # of the ratio of two neighbours on a logarithmic axis
 
 
@@ -48,6 +50,37 @@ class Axis:
         """
         places = np.asarray(places, float)
         return np.log(places) if self.is_log else places
+
+
+def texts_of(values: Iterable[float], digits: int = 6) -> list[str]:
+    """Numbers as texts, with as many digits as it takes to tell them apart.
+
+    Args:
+        values: The numbers
+        digits: How many digits there are at least, but for zeros at the end
+    """
+    values = list(values)
+    number = len(np.unique(values))
+    for precision in range(digits, _MAX_DIGITS + 1):
+        texts = [f"{value:.{precision}g}" for value in values]
+        if len(set(texts)) >= number:
+            break
+    return texts
+
+
+def limits_as_texts(low: float, high: float, digits: int = 4) -> tuple[str, str]:
+    """The least and the largest value as texts that show how far apart they are.
+
+    Args:
+        low: The least
+        high: The largest
+        digits: How many digits the difference has at least
+    """
+    largest = max(abs(low), abs(high))
+    share = high / largest - low / largest if largest else 1.0
+    more = 2 if share == 0 else max(math.ceil(-math.log10(share)), 0)
+    digits = min(digits + more, _MAX_DIGITS)
+    return f"{low:.{digits}g}", f"{high:.{digits}g}"
 
 
 def lay_out(coords: "Array", names: Mapping[int, str]) -> Axis:
@@ -86,10 +119,11 @@ def _labels(coords: "Array", places: "Array") -> list[str]:
     """The coordinates as texts; nothing, where there is no room beside the last one."""
     labels: list[str] = []
     last = -np.inf
-    for value, place in zip(coords.tolist(), places, strict=True):
+    is_float = coords.dtype.kind == "f"
+    texts = texts_of(coords.tolist()) if is_float else list(map(str, coords.tolist()))
+    for text, place in zip(texts, places, strict=True):
         has_room = place - last > _MIN_GAP * (places[-1] - places[0])
-        labels.append((f"{value:g}" if isinstance(value, float) else str(value))
-                      if has_room or not labels else "")  # fmt: skip
+        labels.append(text if has_room or not labels else "")
         last = place if labels[-1] else last
     return labels
 

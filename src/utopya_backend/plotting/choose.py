@@ -17,11 +17,12 @@ import numpy as np
 import xarray
 
 from ..errors import NotDrawableError
+from ..io.missing import MAX_EXACT
 from .kinds import SEEDS, check_drawable, check_finite, is_text, is_time
 from .lines import choose_lines
 from .naming import axis_label, is_of_timers, position, sized, value_label
 from .pictures import Bars, Image, Picture
-from .reduce import Array, read_frame, read_mean
+from .reduce import Array, finite, origin_of, read_frame, read_mean
 
 MAX_STATES = 8
 """Numbers that are shown as the states of cells, each with a colour"""
@@ -104,7 +105,7 @@ def _bars(variable: xarray.DataArray, dim: str) -> Bars:
         tuple(names[number] for number in order),
         values[order],
         "" if is_timer else axis_label(variable, dim),
-        value_label(variable),
+        value_label(variable, origin_of(variable)),
         is_timer,
         tuple(notes),
     )
@@ -133,8 +134,14 @@ def _image(variable: xarray.DataArray, grid: list[str], max_frames: int) -> Imag
         notes.append(f"at most {most} cells along each axis")
     extent = (*_limits(variable, grid[0]), *_limits(variable, grid[1]))
     axis_labels = (axis_label(variable, grid[0]), axis_label(variable, grid[1]))
+    states = _states(frames)
+    origin = 0 if states else origin_of(variable)
+    if origin or frames[0].dtype.kind == "f":
+        read = [finite(frame, origin) for frame in frames]
+        frames = [frame for frame, _ in read]
+        notes += sorted({note for _, note in read} - {""})
     return Image(tuple(frames), tuple(labels), extent, axis_labels,
-                 value_label(variable), _states(frames), tuple(notes))  # fmt: skip
+                 value_label(variable, origin), states, tuple(notes))  # fmt: skip
 
 
 def _first_with_data(
@@ -166,16 +173,18 @@ def _spaced(last: int, most: int) -> list[int]:
 
 def _states(frames: Sequence[Array]) -> tuple[int, ...]:
     """The values, if they are few integers, as the states of an automaton are."""
-    states: set[float] = set()
+    states: set[int] = set()
     for frame in frames:
         values = frame[np.isfinite(frame)]
         # Only an integer grid with gaps is one of floats and has but integers.
-        if frame.dtype.kind == "f" and (values != np.round(values)).any():
-            return ()
-        states.update(map(float, np.unique(values)))
+        if frame.dtype.kind == "f":
+            values = values.astype(float)
+            if (values != np.round(values)).any() or (abs(values) > MAX_EXACT).any():
+                return ()
+        states.update(map(int, np.unique(values)))
         if len(states) > MAX_STATES:
             return ()
-    return tuple(sorted(map(int, states)))
+    return tuple(sorted(states))
 
 
 def _limits(variable: xarray.DataArray, dim: str) -> tuple[float, float]:

@@ -1,17 +1,18 @@
 """Pictures drawn by matplotlib, without pyplot: nothing of the user's is changed."""
 
 import io
-import itertools
+import os
+import textwrap
 from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import MissingPackageError
+from ..errors import ConfigError, MissingPackageError
 from .axes import Axis as AxisOfPicture
 from .axes import lay_out
 from .colors import STATES, line_colors
-from .pictures import Bars, Image, Lines, Map, Picture
+from .pictures import Bars, Image, Lines, Map, Picture, map_texts, visible
 from .reduce import Array
 
 try:
@@ -26,6 +27,13 @@ except ImportError as error:
         f"Drawing pictures needs matplotlib ({error}): install it by "
         "pip install matplotlib, or draw them in the terminal, by --terminal."
     ) from None
+except ValueError as error:
+    if (backend := os.environ.get("MPLBACKEND")) is None:
+        raise
+    raise ConfigError(
+        f"The environment variable MPLBACKEND is {backend!r}, which matplotlib refuses "
+        f"({error}): unset it, or set it to agg."
+    ) from None
 
 FRAMES_PER_SECOND = 10
 """The speed of an animation"""
@@ -34,6 +42,7 @@ _DPI = 150
 _DPI_ANIMATED = 80
 _MAX_FIELDS_DRAWN = 2_500  # of a map in a pdf or svg; more of them are an image there
 _CHARACTERS = 45  # that have room beside each other below an axis
+_CHARACTERS_OF_NOTES = 90  # in one line above the axes
 _GREY = "#555555"
 _STYLE = {
     "font.family": "sans-serif",
@@ -47,7 +56,9 @@ _STYLE = {
     "axes.formatter.useoffset": False,
     "legend.frameon": False,
     "svg.fonttype": "none",  # text remains text
+    "text.parse_math": False,  # also if there is a $ in it
 }
+_AS_TEXT: Any = {"parse_math": False, "usetex": False}  # of axes that are not ours
 
 
 def make_figure(picture: Picture, title: str, ax: Axes | None = None) -> Figure:
@@ -58,6 +69,7 @@ def make_figure(picture: Picture, title: str, ax: Axes | None = None) -> Figure:
         title: What stands above it
         ax: Where to draw it; by default, a figure is made.
     """
+    picture, title = map_texts((picture, title), visible)
     with _style():
         if ax is None:
             ax = _new_axes(picture)
@@ -131,27 +143,33 @@ class _Figure(Figure):
 
 def _draw_lines(ax: Axes, picture: Lines) -> None:
     many = len(picture.curves) > 1
+    drawn: list[Any] = []
     for curve, color in zip(
         picture.curves, line_colors(len(picture.curves)), strict=True
     ):
         for low, high in curve.bands:
             ax.fill_between(picture.x, low, high, color=color, alpha=0.2, linewidth=0)
-        ax.plot(
+        drawn += ax.plot(
             picture.x,
             curve.values,
             color=color,
             linewidth=1.6,
             marker="o",
             markevery=_lone_points(curve.values),
-            label=curve.label,
         )
     _set_axis(ax, "x", lay_out(picture.x, picture.ticks))
+    ax.yaxis.get_offset_text().set(ha="right")  # not below the notes
     ax.margins(x=0.02)
-    ax.set_xlabel(picture.x_label)
-    ax.set_ylabel(picture.y_label)
+    ax.set_xlabel(picture.x_label, **_AS_TEXT)
+    ax.set_ylabel(picture.y_label, **_AS_TEXT)
     if many:
-        ax.legend(title=picture.legend, loc="center left", bbox_to_anchor=(1.0, 0.5),
-                  fontsize=9, title_fontsize=9, alignment="left")  # fmt: skip
+        names = list(map(str, range(len(drawn))))
+        legend = ax.legend(drawn, names, title=picture.legend, loc="center left",
+                           bbox_to_anchor=(1.0, 0.5), fontsize=9, title_fontsize=9,
+                           alignment="left")  # fmt: skip
+        # As labels, those that begin with an underscore would be left out.
+        for text, curve in zip(legend.get_texts(), picture.curves, strict=True):
+            text.set_text(curve.label)
 
 
 def _lone_points(values: Array) -> list[int]:
@@ -170,14 +188,14 @@ def _draw_bars(ax: Axes, picture: Bars) -> None:
         text = f" {value:.3g}{share}" if np.isfinite(value) else " –"
         ax.text(max(value, 0) if np.isfinite(value) else 0, float(position), text,
                 va="center", fontsize=9, color=_GREY)  # fmt: skip
-    ax.set_yticks(positions, list(picture.names))
+    ax.set_yticks(positions, list(picture.names), **_AS_TEXT)
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()
     ax.margins(x=0.25, y=0.02)
     if np.nanmin(picture.values) >= 0:
         ax.set_xlim(left=0)
-    ax.set_xlabel(picture.x_label)
-    ax.set_ylabel(picture.y_label)
+    ax.set_xlabel(picture.x_label, **_AS_TEXT)
+    ax.set_ylabel(picture.y_label, **_AS_TEXT)
 
 
 def _draw_image(ax: Axes, picture: Image) -> Any:
@@ -185,9 +203,7 @@ def _draw_image(ax: Axes, picture: Image) -> Any:
     options: dict[str, Any] = {}
     if picture.states:
         colors = ListedColormap(STATES[: len(picture.states)])
-        middles = (np.array(picture.states[1:]) + picture.states[:-1]) / 2
-        first, last = picture.states[0] - 0.5, picture.states[-1] + 0.5
-        limits = [first, *middles, last]
+        limits = np.arange(len(picture.states) + 1) - 0.5
         options = {"cmap": colors, "norm": BoundaryNorm(limits, colors.N),
                    "interpolation_stage": "rgba"}  # fmt: skip
     else:
@@ -196,7 +212,7 @@ def _draw_image(ax: Axes, picture: Image) -> Any:
     width, height = _lengths(picture)
     is_long = max(width / height, height / width) > 5
     image = ax.imshow(
-        np.where(np.isfinite(picture.frames[-1]), picture.frames[-1], np.nan).T,
+        picture.levels(picture.frames[-1]).T,
         origin="lower",
         extent=picture.extent,
         aspect="auto" if is_long else "equal",
@@ -205,12 +221,11 @@ def _draw_image(ax: Axes, picture: Image) -> Any:
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, label=picture.value_label)
     bar.outline.set_visible(False)
     if picture.states:
-        limits = [*options["norm"].boundaries]
-        ticks = [(a + b) / 2 for a, b in itertools.pairwise(limits)]
+        ticks = range(len(picture.states))
         bar.set_ticks(ticks, labels=list(map(str, picture.states)))
         bar.ax.tick_params(which="both", length=0)
-    ax.set_xlabel(picture.labels[0])
-    ax.set_ylabel(picture.labels[1])
+    ax.set_xlabel(picture.labels[0], **_AS_TEXT)
+    ax.set_ylabel(picture.labels[1], **_AS_TEXT)
     return image
 
 
@@ -230,8 +245,8 @@ def _draw_map(ax: Axes, picture: Map) -> None:
     bar.outline.set_visible(False)
     _set_axis(ax, "x", x)
     _set_axis(ax, "y", y)
-    ax.set_xlabel(picture.labels[0])
-    ax.set_ylabel(picture.labels[1])
+    ax.set_xlabel(picture.labels[0], **_AS_TEXT)
+    ax.set_ylabel(picture.labels[1], **_AS_TEXT)
 
 
 def _set_axis(ax: Axes, along: Literal["x", "y"], shown: AxisOfPicture) -> None:
@@ -239,7 +254,7 @@ def _set_axis(ax: Axes, along: Literal["x", "y"], shown: AxisOfPicture) -> None:
     if shown.is_log:
         ax.set(**{f"{along}scale": "log"})
     if shown.ticks:
-        axis.set_ticks(list(shown.ticks), labels=list(shown.ticks.values()))
+        axis.set_ticks(list(shown.ticks), labels=list(shown.ticks.values()), **_AS_TEXT)
         axis.set_minor_locator(NullLocator())
         if along == "x" and not _fits(shown):
             ax.tick_params(axis="x", rotation=45)
@@ -278,14 +293,16 @@ def _lengths(picture: Image) -> tuple[float, float]:
 
 
 def _draw_title(ax: Axes, title: str, notes: tuple[str, ...]) -> None:
-    ax.set_title(title, pad=20 if notes else 8)
-    if notes:
-        ax.annotate("; ".join(notes), (0, 1), xycoords="axes fraction",
+    lines = textwrap.wrap("; ".join(notes), _CHARACTERS_OF_NOTES)
+    ax.set_title(title, pad=8 + 12 * len(lines), **_AS_TEXT)
+    if lines:
+        ax.annotate("\n".join(lines), (0, 1), xycoords="axes fraction",
                     xytext=(0, 6), textcoords="offset points", ha="left", va="bottom",
                     fontsize=8, color=_GREY)  # fmt: skip
 
 
 def _render_frames(picture: Image, title: str) -> bytes:
+    picture, title = map_texts((picture, title), visible)
     frames = _draw_frames(picture, title)
     first = next(frames)
     buffer = io.BytesIO()
@@ -310,8 +327,8 @@ def _draw_frames(picture: Image, title: str) -> Iterator[Any]:
         palette = PIL.Image.fromarray(_pixels(canvas)).quantize(256)
         figure.set_layout_engine("none")
         for frame, when in zip(picture.frames, picture.times, strict=True):
-            image.set_data(np.where(np.isfinite(frame), frame, np.nan).T)
-            ax.set_title(f"{title}, {when}" if when else title)
+            image.set_data(picture.levels(frame).T)
+            ax.set_title(f"{title}, {when}" if when else title, **_AS_TEXT)
             drawn = PIL.Image.fromarray(_pixels(canvas))
             # At once, as all of them in full colours may not fit into memory
             yield drawn.quantize(palette=palette, dither=PIL.Image.Dither.NONE)

@@ -5,18 +5,19 @@ from collections.abc import Sequence
 import numpy as np
 import xarray
 
+from ..io.missing import MAX_EXACT
 from .axes import MAX_TICKS
 from .kinds import SEEDS, check_finite, is_text
 from .naming import (
     axis_label,
-    format_coordinate,
+    coordinates_as_texts,
     name_of,
     position,
     sized,
     value_label,
 )
 from .pictures import Curve, Lines
-from .reduce import Array, read_extremes, read_spread
+from .reduce import Array, origin_of, read_extremes, read_spread
 
 MAX_LINES = 10
 """Lines that can be told apart"""
@@ -68,7 +69,7 @@ def choose_lines(
     return Lines(
         x[order],
         axis_label(variable, dim),
-        value_label(variable),
+        value_label(variable, origin_of(variable)),
         curves,
         name_of(variable, groups[0]) if len(groups) == 1 else "",
         ticks,
@@ -110,7 +111,7 @@ def _labels(variable: xarray.DataArray, groups: Sequence[str]) -> list[str]:
         ", ".join(
             position(variable, group, index)
             if len(groups) > 1
-            else format_coordinate(variable[group].values[index])
+            else coordinates_as_texts(variable[group].values)[index]
             for group, index in zip(groups, indices, strict=True)
         )
         for indices in np.ndindex(*shape)
@@ -128,12 +129,16 @@ def coordinates(
         numbers: The numbers of the points along it
 
     Returns:
-        Numbers; and the names of some of them, if the coordinates are text
+        Numbers; and the names of some of them, if the coordinates are text, or
+        integers that a picture cannot tell apart
     """
     if dim not in variable.coords:
         return numbers, {}
     values = variable[dim].values
-    if not is_text(variable, dim):
+    is_exact = values.dtype.kind not in "iu" or all(
+        -MAX_EXACT <= limit <= MAX_EXACT for limit in (values.min(), values.max())
+    )
+    if not is_text(variable, dim) and is_exact:
         return values[numbers], {}
     stride = -(-len(values) // MAX_TICKS)
     ticks = {number: str(values[number]) for number in range(0, len(values), stride)}

@@ -6,6 +6,9 @@ import numpy as np
 import xarray
 
 from ..io.last import is_time
+from .axes import texts_of
+
+_MANY = 1000
 
 
 def name_of(variable: xarray.DataArray, dim: str) -> str:
@@ -41,9 +44,12 @@ def position(variable: xarray.DataArray, dim: str, number: int) -> str:
         dim: The dimension
         number: The index
     """
-    return (
-        f"{name_of(variable, dim)} = {format_coordinate(variable[dim].values[number])}"
-    )
+    values = variable[dim].values
+    # Told from the others; of very many, from those beside it.
+    start = max(number - 1, 0) if len(values) > _MANY else 0
+    stop = number + 2 if len(values) > _MANY else None
+    text = coordinates_as_texts(values[start:stop])[number - start]
+    return f"{name_of(variable, dim)} = {text}"
 
 
 def sized(variable: xarray.DataArray, dim: str) -> str:
@@ -56,13 +62,14 @@ def sized(variable: xarray.DataArray, dim: str) -> str:
     return f"{name_of(variable, dim)} ({variable.sizes[dim]})"
 
 
-def format_coordinate(value: Any) -> str:
-    """A coordinate as text.
+def coordinates_as_texts(values: Any) -> list[str]:
+    """Coordinates as texts that tell them apart.
 
     Args:
-        value: The coordinate
+        values: The coordinates, an array
     """
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    is_float = values.dtype.kind == "f"
+    return texts_of(values.tolist()) if is_float else list(map(str, values))
 
 
 def how_many(
@@ -110,15 +117,17 @@ def axis_label(variable: xarray.DataArray, dim: str) -> str:
     return _with_unit(name_of(variable, dim), variable[dim].attrs)
 
 
-def value_label(variable: xarray.DataArray) -> str:
+def value_label(variable: xarray.DataArray, origin: int = 0) -> str:
     """What stands at the axis of the values.
 
     Args:
         variable: The variable
+        origin: What has been taken from all values
     """
     if is_of_timers(variable):
         return "time [s]"
-    return _with_unit(str(variable.name or ""), variable.attrs)
+    label = _with_unit(str(variable.name or ""), variable.attrs)
+    return f"{label} − {origin}" if origin else label
 
 
 def _with_unit(name: str, attrs: dict[Any, Any]) -> str:

@@ -22,7 +22,7 @@ from .kinds import check_drawable, check_finite, is_time
 from .lines import choose_lines, coordinates
 from .naming import (
     axis_label,
-    format_coordinate,
+    coordinates_as_texts,
     missing_of,
     name_of,
     position,
@@ -31,7 +31,7 @@ from .naming import (
 )
 from .parts import resolve_dim, select_at
 from .pictures import Lines, Map, Picture
-from .reduce import Array, finite, thin
+from .reduce import Array, finite, origin_of, thin
 
 MAX_VALUES = 20_000_000
 """Values that are read for a picture; of more, a share is as good"""
@@ -126,7 +126,7 @@ def _last_times(
             # Of a part of the time, the last one in it is meant.
             with contextlib.suppress(NoLastValueError):
                 variable = last_along(variable, dim)
-                first, final = map(format_coordinate, labels[[0, -1]])
+                first, final = coordinates_as_texts(labels[[0, -1]])
                 what = f"each at its last {name_of(variable, dim)}"
                 notes.append(f"{what}, {first} to {final}")
         if dim in variable.dims:
@@ -151,7 +151,9 @@ def _thin(
 
 def _map(variable: xarray.DataArray, x_dim: str, y_dim: str) -> Map:
     members = [str(dim) for dim in variable.dims if dim not in (x_dim, y_dim)]
-    values, infinite = finite(variable.transpose(x_dim, y_dim, *members).values)
+    values, infinite = finite(
+        variable.transpose(x_dim, y_dim, *members).values, origin_of(variable)
+    )
     with warnings.catch_warnings():  # of fields of which all values are NaN
         warnings.simplefilter("ignore", RuntimeWarning)
         means = np.nanmean(values.reshape(*values.shape[:2], -1), axis=-1)
@@ -169,7 +171,7 @@ def _map(variable: xarray.DataArray, x_dim: str, y_dim: str) -> Map:
         y,
         (axis_label(variable, x_dim), axis_label(variable, y_dim)),
         (x_ticks, y_ticks),
-        value_label(variable),
+        value_label(variable, origin_of(variable)),
         tuple(notes),
     )
 

@@ -1,6 +1,11 @@
 """What a picture shows, whoever draws it: small values, read and reduced already."""
 
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
+
+import numpy as np
 
 from .reduce import Array
 
@@ -65,6 +70,24 @@ class Image:
     states: tuple[int, ...]
     notes: tuple[str, ...]
 
+    def levels(self, frame: Array) -> Array:
+        """What is drawn of cells: their values, or the numbers of their states.
+
+        Args:
+            frame: One of the images, or a part of it
+
+        Returns:
+            Floats, NaN where there is nothing
+        """
+        is_there = np.isfinite(frame)
+        if self.states:
+            # Of the same type, as large integers would be rounded otherwise
+            states = np.array(self.states).astype(frame.dtype)
+            frame = np.searchsorted(states, frame)
+        levels = frame.astype(float)
+        levels[~is_there] = np.nan
+        return levels
+
 
 @dataclass(frozen=True)
 class Bars:
@@ -112,3 +135,42 @@ class Map:
 
 
 Picture = Lines | Image | Bars | Map
+
+T = TypeVar("T")
+
+
+def map_texts(item: T, change: Callable[[str], str]) -> T:
+    """Changes all texts of a picture.
+
+    Args:
+        item: The picture, or a part of it
+        change: What to do with each of them
+    """
+    new: Any = item
+    if isinstance(item, str):
+        new = change(item)
+    elif isinstance(item, tuple):
+        new = tuple(map_texts(part, change) for part in item)
+    elif isinstance(item, dict):
+        new = {key: map_texts(part, change) for key, part in item.items()}
+    elif isinstance(item, Lines | Image | Bars | Map | Curve):
+        texts = {f.name: map_texts(getattr(item, f.name), change) for f in fields(item)}
+        new = replace(item, **texts)
+    return new  # type: ignore[no-any-return]  # it has the type of the item
+
+
+def visible(text: str) -> str:
+    """A text in which each character can be drawn; lines remain lines.
+
+    Args:
+        text: Whatever users or files have for a name, a unit, a value
+    """
+    return "".join(
+        char.encode("unicode_escape").decode()
+        if unicodedata.category(char) in _INVISIBLE and char != "\n"
+        else char
+        for char in text
+    )
+
+
+_INVISIBLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, no characters, line ends

@@ -12,6 +12,7 @@ import numpy as np
 import xarray
 
 from ..io.last import is_time
+from ..io.missing import MAX_EXACT
 from .naming import how_many, name_of
 
 Array = np.ndarray[Any, Any]
@@ -24,6 +25,9 @@ MAX_ROWS = 2_000
 
 MAX_MEMBERS = 100_000
 """Values of which the quantiles are computed; of more, a share is as good"""
+
+MAX_DRAWN = 1e300
+"""The largest number that is drawn; the difference of two is still a number"""
 
 BLOCK = 2_000_000
 """Values that are in memory at once, if a single row has no more"""
@@ -44,17 +48,17 @@ def read_extremes(variable: xarray.DataArray, dim: str) -> tuple[Array, Array, s
         The numbers of the points, the points ``array[point, line]``, and a sentence on
         what was done to the data, if anything was
     """
-    size = variable.sizes[dim]
+    size, origin = variable.sizes[dim], origin_of(variable)
     if size <= MAX_POINTS:
         _, values = next(_blocks(variable, dim, 1, size))
         counts = _counts(values)
-        values, notes = finite(values.reshape(size, -1))
+        values, notes = finite(values.reshape(size, -1), origin)
         there = how_many(variable, dim, np.arange(size), counts, values.shape[1])
         return np.arange(size), values, "; ".join([*filter(None, [notes]), *there])
     width = -(-size // (MAX_POINTS // 2))
     numbers, parts, all_counts, all_notes = [], [], [], ""
     for start, block in _blocks(variable, dim, width):
-        values, notes = finite(block.reshape(len(block), -1))
+        values, notes = finite(block.reshape(len(block), -1), origin)
         firsts = np.arange(0, len(values), width)
         lasts = np.minimum(firsts + width, len(values)) - 1
         least = np.fmin.reduceat(values, firsts)
@@ -85,7 +89,7 @@ def read_spread(
         ``array[quantile, point, line]``, and a sentence on what was done to the data,
         and on how many of them there are
     """
-    size = variable.sizes[dim]
+    size, origin = variable.sizes[dim], origin_of(variable)
     stride = -(-size // MAX_ROWS)
     shown = [f"one {name_of(variable, dim)} in {stride}"] if stride > 1 else []
     members = [other for other in variable.dims if other not in (dim, *groups)]
@@ -96,7 +100,7 @@ def read_spread(
     num_lines = int(np.prod([variable.sizes[group] for group in groups], dtype=int))
     means, quantiles, counts, infinite = [], [], [], ""
     for _, block in _blocks(variable, dim, stride, part=slice(None, None, stride)):
-        values, notes = finite(block.reshape(len(block), num_lines, -1))
+        values, notes = finite(block.reshape(len(block), num_lines, -1), origin)
         with warnings.catch_warnings():  # of values of which all are NaN
             warnings.simplefilter("ignore", RuntimeWarning)
             means.append(np.nanmean(values, axis=-1))
@@ -130,8 +134,9 @@ def read_mean(variable: xarray.DataArray, dim: str) -> tuple[Array, int, str]:
         data
     """
     means, number, all_notes = [], 0, ""
+    origin = origin_of(variable)
     for _, block in _blocks(variable, dim, 1):
-        values, notes = finite(block.reshape(len(block), -1))
+        values, notes = finite(block.reshape(len(block), -1), origin)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             means.append(np.nanmean(values, axis=1))
@@ -148,9 +153,7 @@ def read_frame(frame: xarray.DataArray, most: int) -> Array:
         most: How many cells to read along each axis at most
     """
     strides = {dim: slice(None, None, -(-n // most)) for dim, n in frame.sizes.items()}
-    values = np.asarray(frame.isel(strides).values)
-    # A picture shows no more digits, and an animation has many of them.
-    return values.astype(np.float32) if values.dtype.kind == "f" else values
+    return np.asarray(frame.isel(strides).values)
 
 
 def _blocks(
@@ -212,17 +215,39 @@ def thin(
     return variable, notes
 
 
-def finite(values: Array) -> tuple[Array, str]:
-    """The values as floats, with NaN instead of infinite ones.
+def finite(values: Array, origin: int = 0) -> tuple[Array, str]:
+    """The values as floats, with NaN instead of what is too large to be drawn.
 
     Args:
         values: The values
+        origin: What is taken from integers, see :py:func:`origin_of`
 
     Returns:
-        These, and a remark if there are infinite ones
+        These, and a remark if some are left out
     """
-    values = values.astype(float)
-    infinite = np.isinf(values)
-    if not infinite.any():
+    if origin:
+        rough = values.astype(float) - origin
+        exact = (values - values.dtype.type(origin)).view(np.int64)  # may wrap around
+        return np.where(abs(rough) < 2.0**62, exact.astype(float), rough), ""
+    with np.errstate(over="ignore"):  # of long doubles
+        values = values.astype(float)
+    if not (beyond := abs(values) > MAX_DRAWN).any():
         return values, ""
-    return np.where(infinite, np.nan, values), "without infinite values"
+    is_infinite = np.isinf(values[beyond]).all()
+    what = "infinite values" if is_infinite else f"values beyond {MAX_DRAWN:g}"
+    return np.where(beyond, np.nan, values), f"without {what}"
+
+
+def origin_of(variable: xarray.DataArray) -> int:
+    """What a picture takes from integers which, as floats, it could not tell apart.
+
+    Args:
+        variable: The variable
+
+    Returns:
+        The first value if that is so large, otherwise 0
+    """
+    if variable.dtype.kind not in "iu" or variable.dtype.itemsize < 8:
+        return 0
+    first = int(variable[(0,) * variable.ndim].values)
+    return first if abs(first) > MAX_EXACT // 2 else 0

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .axes import lay_out
+from .axes import lay_out, limits_as_texts
 from .colors import STATES, VIRIDIS, blend, line_colors, rgb
-from .pictures import Bars, Image, Lines, Map, Picture
+from .pictures import Bars, Image, Lines, Map, Picture, map_texts, visible
 from .reduce import Array
 
 _MIN_WIDTH = 30
@@ -33,6 +33,7 @@ def draw_text(
         color: Whether the terminal understands colours
     """
     width = max(width, _MIN_WIDTH)
+    picture, title = map_texts((picture, title), _in_one_line)
     if isinstance(picture, Image):
         title = f"{title}, {picture.times[-1]}" if picture.times[-1] else title
         lines = _image(picture, width, height, color)
@@ -53,6 +54,10 @@ def draw_text(
     return "\n".join([*head, *lines, *notes])
 
 
+def _in_one_line(text: str) -> str:
+    return visible(text).replace("\n", " ")
+
+
 def _lines(picture: Lines, width: int, height: int, color: bool) -> Iterator[str]:
     is_many = len(picture.curves) > 1
     # Those of several lines cannot be told apart here.
@@ -60,7 +65,7 @@ def _lines(picture: Lines, width: int, height: int, color: bool) -> Iterator[str
     limits = [limit for band in bands for limit in band]
     drawn = np.concatenate([*(curve.values for curve in picture.curves), *limits])
     low, high = float(np.nanmin(drawn)), float(np.nanmax(drawn))
-    scale = [f"{value:.4g}" for value in (high, low)]
+    scale = limits_as_texts(low, high)[::-1]
     margin = max(map(len, scale))
     canvas = _Canvas(width - margin - 2, height)
     axis = lay_out(picture.x, picture.ticks)
@@ -89,10 +94,9 @@ def _lines(picture: Lines, width: int, height: int, color: bool) -> Iterator[str
 
 def _ends(coords: Array, ticks: dict[int, str]) -> tuple[str, str]:
     """The first and the last coordinate of an axis as texts."""
-    first, last = (
-        ticks.get(int(n), _number(n)) if ticks else _number(n)
-        for n in (coords[0], coords[-1])
-    )
+    first, last = limits_as_texts(float(coords[0]), float(coords[-1]), 6)
+    if ticks:
+        return ticks.get(int(coords[0]), first), ticks.get(int(coords[-1]), last)
     return first, last
 
 
@@ -164,19 +168,18 @@ def _bars(picture: Bars, width: int, color: bool) -> Iterator[str]:
 
 def _image(picture: Image, width: int, height: int, color: bool) -> Iterator[str]:
     left, right, bottom, top = picture.extent
-    frame = picture.frames[-1].astype(float).T[::-1]  # the rows of the picture
+    frame = picture.frames[-1].T[::-1]  # the rows of the picture
     ratio = (top - bottom) / (right - left)
     room = min(width, round(2 * height / ratio))  # a character is as high as two wide
     size = frame.shape[1]
     columns = max(room // size * size if room > size else room, 1)
     rows = max(min(round(columns * ratio), 2 * height), 2)
     frame = _sample(frame, rows if color else max(rows // 2, 1), columns)
+    levels = picture.levels(frame)
     if not picture.states:
-        yield from _shaded(frame, color)
-        yield _scale(frame, picture.value_label)
+        yield from _shaded(levels, color)
+        yield _scale(levels, picture.value_label)
         return
-    levels = np.searchsorted(picture.states, frame).astype(float)
-    levels[~np.isfinite(frame)] = np.nan
     if color:
         yield from _half_blocks(levels, STATES)
     else:
@@ -215,8 +218,8 @@ def _multiple(size: int, room: int) -> int:
 
 
 def _scale(frame: Array, label: str) -> str:
-    low, high = _limits(frame)
-    return f"{label}: {low:.4g} (dark) to {high:.4g}"
+    low, high = limits_as_texts(*_limits(frame))
+    return f"{label}: {low} (dark) to {high}"
 
 
 def _limits(frame: Array) -> tuple[float, float]:
@@ -271,11 +274,9 @@ def _unit(values: Array, low: float, high: float) -> Array:
     """From 0, the lower limit, to 1, the upper one."""
     if low == high:
         return np.where(np.isfinite(values), 0.5, np.nan)
+    if not np.isfinite(high - low):  # beyond the largest float
+        values, low, high = values / 2, low / 2, high / 2
     return (values - low) / (high - low)
-
-
-def _number(value: float) -> str:
-    return f"{float(value):.6g}"
 
 
 def _paint(text: str, color: str) -> str:
