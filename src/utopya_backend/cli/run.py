@@ -15,6 +15,7 @@ from .. import yaml
 from ..display import Bar, Display, LogLines, Nothing, Report
 from ..errors import EXIT_CODE, ConfigError
 from ..finding import ModelInfo, find_model
+from ..io.runs import RECORD
 from ..io.summary import (
     complaint_about_end,
     complaint_about_output,
@@ -221,6 +222,7 @@ def _remove_if_unused(cfg_file: Path) -> bool:
     is_ours = made == {
         cfg_file, cfg_file.with_name("out.log"),
         run_dir / "config/meta_cfg.yml", run_dir / "config/parameter_space.yml",
+        run_dir / RECORD,
     }  # fmt: skip
     if is_ours:
         shutil.rmtree(run_dir)
