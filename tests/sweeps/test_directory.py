@@ -55,7 +55,7 @@ def test_files(directory):
     assert names == {
         "config", "data", "eval", "_sweep_info.txt", "config/parameter_space.yml",
         "config/meta_cfg.yml", "config/parameter_space_info.yml",
-        "config/sweep_cfg.yml",
+        "config/sweep_cfg.yml", "config/provenance.yml",
     }  # fmt: skip
     assert directory.path.name.endswith("_n")
     assert directory.path.parent.name == "M"
