@@ -10,7 +10,10 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .io.source import Source
 
 
 class Handover:
@@ -20,8 +23,7 @@ class Handover:
         cfg_file: The path of the configuration
         cfg: What stands in that file
         text: The same in YAML
-        source_commits: The git commits of directories with sources of models; None
-            for those that have none
+        sources: The sources of models, by the names of their classes
         end: What the model says of its run: the status of the output file, and the
             number of iterations. None until there is one.
     """
@@ -32,7 +34,7 @@ class Handover:
         cfg_file: str,
         cfg: Mapping[str, Any],
         text: str,
-        source_commits: Mapping[str, str | None],
+        sources: Mapping[str, Source],
     ) -> None:
         """Takes what is known.
 
@@ -40,12 +42,12 @@ class Handover:
             cfg_file: See the attributes, as for all of them
             cfg: See there
             text: See there
-            source_commits: See there
+            sources: See there
         """
         self.cfg_file = cfg_file
         self.cfg = cfg
         self.text = text
-        self.source_commits = source_commits
+        self.sources = sources
         self.end: tuple[str, int] | None = None
 
 

@@ -1,5 +1,6 @@
 import datetime
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,9 +10,8 @@ import numpy as np
 import pytest
 
 import utopya_backend
-from utopya_backend import StepwiseModel, import_package_from_dir, yaml
+from utopya_backend import StepwiseModel, yaml
 from utopya_backend.io import recover
-from utopya_backend.io.provenance import source_commit
 
 
 class M(StepwiseModel):
@@ -51,6 +51,7 @@ def test_before_the_run(make, attributes):
     assert (attrs["numpy"], attrs["h5py"]) == (np.__version__, h5py.__version__)
     assert attrs["python"] == ".".join(map(str, sys.version_info[:3]))
     assert attrs["utopya_backend"] == utopya_backend.__version__
+    assert re.fullmatch("[0-9a-f]{64}", attrs["source_hash"])
     assert attrs["host"] == os.uname().nodename
     started = datetime.datetime.fromisoformat(attrs["started"])
     assert abs(started - before) < datetime.timedelta(seconds=10)
@@ -103,35 +104,3 @@ def test_after_a_kill(write_cfg, attributes, tmp_path):
     subprocess.run([sys.executable, "-c", code, write_cfg(), directory])
     recover(str(tmp_path / "data.h5"))
     assert attributes()["status"] == "running"
-
-
-def git(directory, *args):
-    subprocess.run(
-        ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", *args],
-        cwd=directory, check=True, capture_output=True,
-    )  # fmt: skip
-
-
-def test_source_commit(tmp_path):
-    directory = tmp_path / "provenance_impl"
-    directory.mkdir()
-    (directory / "__init__.py").write_text("class Model: pass")
-    module = import_package_from_dir(str(directory))
-    try:
-        assert source_commit(module.Model) is None
-        git(directory, "init")
-        (directory / ".gitignore").write_text("__pycache__")
-        git(directory, "add", ".")
-        git(directory, "commit", "-m", "x")
-        commit = source_commit(module.Model)
-        assert len(commit) == 40
-        (directory / "__init__.py").write_text("class Model: x = 1")
-        assert source_commit(module.Model) == commit + "+"
-    finally:
-        del sys.modules["provenance_impl"]
-
-
-def test_source_commit_without_a_source(monkeypatch):
-    assert source_commit(int) is None
-    monkeypatch.setenv("PATH", "")
-    assert source_commit(M) is None

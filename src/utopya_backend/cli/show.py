@@ -18,8 +18,8 @@ from ..io.writer import Life
 from ..timer import format_elapsed
 
 _PROVENANCE = (
-    "status", "model", "source_commit", "seed", "started", "ended", "iterations",
-    "host", "utopya_backend", "python", "numpy", "h5py", "hdf5",
+    "status", "model", "source_hash", "source_commit", "seed", "started", "ended",
+    "iterations", "host", "utopya_backend", "python", "numpy", "h5py", "hdf5",
 )  # fmt: skip
 
 _MAX_VALUES = 10_000_000  # the range of larger datasets is not looked for

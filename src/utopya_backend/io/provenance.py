@@ -8,8 +8,10 @@ It stands in the attributes of the file's root group:
                       the middle of a run), or ``failed: <the error>``. It stays
                       ``running`` if the process was killed.
 ``model``             the class of the model, with its module
-``source_commit``     the git commit of the source of the model, if it has one; with
-                      a ``+`` behind it if there were changes since
+``source_hash``       the SHA-256 of the source of the model, see :py:mod:`.source`;
+                      or ``unknown:`` and the reason
+``source_commit``     the git commit of that source, if it has one; with a ``+``
+                      behind it if there were changes since
 ``seed``              the seed of the random numbers, as text: it may be of any size
 ``started``           when the model was made (ISO 8601, UTC)
 ``ended``             when its last run ended, likewise
@@ -26,7 +28,8 @@ import io
 import os
 import platform
 import signal
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -34,11 +37,12 @@ import numpy as np
 
 from ..handover import handed_over
 from .output import OutputFile
+from .source import Source, find_source, name_of
 
 OF_ONE_RUN = frozenset(
     {
-        "model", "source_commit", "started", "ended", "host", "python", "numpy",
-        "h5py", "hdf5", "utopya_backend", "configuration",
+        "model", "source_hash", "source_commit", "started", "ended", "host", "python",
+        "numpy", "h5py", "hdf5", "utopya_backend", "configuration",
     }
 )  # fmt: skip
 """Attributes that are not the same whenever and wherever the same data is made"""
@@ -73,16 +77,31 @@ def describe_failure(error: BaseException) -> str:
     return message.replace("\0", "\\0").encode(errors="backslashreplace").decode()
 
 
-def write_start(file: h5py.File, *, model: type, cfg: Mapping[str, Any]) -> None:
+def versions() -> dict[str, str]:
+    """The versions of what data depends on, by the names of the attributes."""
+    from .. import __version__  # which imports this package
+
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "h5py": h5py.__version__,
+        "hdf5": h5py.version.hdf5_version,
+        "utopya_backend": __version__,
+    }
+
+
+def write_start(
+    file: h5py.File, *, model: type, cfg: Mapping[str, Any], cfg_file: str
+) -> None:
     """Notes where the data of a file will come from.
 
     Args:
         file: The file, new
         model: The class of the model
         cfg: The resolved configuration of the universe
+        cfg_file: Its path
     """
-    from .. import __version__  # which imports this package
-
+    source = source_of(model, cfg_file)
     file.attrs.update(
         {
             # Of a string, an attribute has a reference only: it may be of any size.
@@ -92,16 +111,13 @@ def write_start(file: h5py.File, *, model: type, cfg: Mapping[str, Any]) -> None
             "seed": str(cfg["seed"]),
             "started": _now(),
             "host": platform.node(),
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "h5py": h5py.__version__,
-            "hdf5": h5py.version.hdf5_version,
-            "utopya_backend": __version__,
+            "source_hash": source.hash,
+            **versions(),
         }
     )
     _tell(file, "running", 0)
-    if commit := source_commit(model):
-        file.attrs["source_commit"] = commit
+    if source.commit is not None:
+        file.attrs["source_commit"] = source.commit
 
 
 def _as_text(cfg: Mapping[str, Any]) -> str:
@@ -138,11 +154,48 @@ def _tell(file: h5py.File, status: str, iterations: int) -> None:
         handover.end = (status, iterations)
 
 
-def source_commit(model: type) -> str | None:
+def source_of(model: type, cfg_file: str) -> Source:
+    """The source of a model that is just being made.
+
+    Args:
+        model: The class of the model
+        cfg_file: Its configuration: a program that was called with that is the model's.
+
+    Returns:
+        The source; that which was handed over, if there is one.
+    """
+    handover = handed_over()
+    found = handover.sources.get(name_of(model)) if handover else None
+    if found is not None and found.is_what_runs():
+        return found
+    program = None
+    if sys.argv[1:] == [cfg_file]:
+        program = getattr(sys.modules["__main__"], "__file__", None)
+    return read_source(model, program, None if found is None else found.time)
+
+
+def read_source(
+    model: type, program: str | None = None, imported: float | None = None
+) -> Source:
+    """Finds the source of a model, and its git commit.
+
+    Args:
+        model: The class of the model
+        program: Its program, if there is one
+        imported: When it was imported at the latest [s since 1970]
+    """
+    source = find_source(model, program, imported)
+    if source.paths:
+        source.commit = source_commit(model, source.paths)
+    return source
+
+
+def source_commit(model: type, paths: Sequence[str] = (".",)) -> str | None:
     """The git commit of the source of a model.
 
     Args:
         model: The class of the model
+        paths: The files of its source. Others do not count, such as the output of runs.
 
     Returns:
         The commit, with a ``+`` if there are changes that are not committed;
@@ -151,14 +204,16 @@ def source_commit(model: type) -> str | None:
     directory = source_directory(model)
     if directory is None:
         return None
-    if (handover := handed_over()) and directory in handover.source_commits:
-        return handover.source_commits[directory]
-    commit = _git("rev-parse", "HEAD", directory=directory)
-    if commit is None:
+    found = _git("rev-parse", "--show-toplevel", "HEAD", directory=directory)
+    if found is None:
         return None
-    return commit + (
-        "+" if _git("status", "--porcelain", ".", directory=directory) else ""
-    )
+    top, _, commit = found.rpartition("\n")
+    real = (os.path.realpath(os.path.join(directory, path)) for path in paths)
+    inside = [path for path in real if f"{path}{os.sep}".startswith(top + os.sep)]
+    # A file that git ignores is not in the commit, either.
+    ignored = () if paths == (".",) else ("--ignored",)
+    what = ("status", "--porcelain", *ignored, "--", *inside)
+    return commit if _git(*what, directory=top) == "" else f"{commit}+"
 
 
 def source_directory(model: type) -> str | None:
@@ -179,14 +234,19 @@ def source_directory(model: type) -> str | None:
 def _git(*args: str, directory: str) -> str | None:
     import subprocess
 
+    # A hook of git runs its commands with these, which say where its repository is.
+    where = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
+    environ = {key: value for key, value in os.environ.items() if key not in where}
+    # Nothing is written, and no other process is started.
+    quietly = ("--no-optional-locks", "-c", "core.fsmonitor=false")
     try:
         process = subprocess.run(
-            ["git", "-C", directory, *args],
-            capture_output=True, text=True, timeout=5, check=True,
+            ["git", *quietly, "-C", directory, *args],
+            capture_output=True, text=True, timeout=5, check=True, env=environ,
         )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return process.stdout.strip()
+    return process.stdout.rstrip("\n")
 
 
 def _now() -> str:

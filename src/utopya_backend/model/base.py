@@ -13,6 +13,7 @@ import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -73,10 +74,15 @@ class BaseModel(ModelParts):
     __has_begun: bool = False
     __is_running: bool = False
     __has_ended: bool = False
+    __defined: float
 
     _may_run_ahead: bool = False
     """Whether the next ``_invoke_iterate`` may do several iterations, if nothing is to
     be done in between"""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.__defined = time.time()  # a file that is newer is not what was imported
 
     def __init__(
         self,
@@ -159,7 +165,7 @@ class BaseModel(ModelParts):
         if isinstance(self._h5file, OutputFile):
             section = defaults_of(self.setup) | self.cfg
             cfg = {**self.root_cfg, self.name: section}
-            write_start(self._h5file, model=type(self), cfg=cfg)
+            write_start(self._h5file, model=type(self), cfg=cfg, cfg_file=cfg_file_path)
         self._h5group = self._setup_output_group()
         self._parse_root_cfg(**self.root_cfg)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..display import FrontendLines, Report, Several, showing_by
 from ..handover import Handover, handing_over
+from ..io.source import Source
 from ..io.summary import (
     complaint_about_end,
     complaint_about_output,
@@ -83,7 +84,7 @@ def make_universe(job: Job) -> str:
 
 
 def run_warm(
-    job: Job, run: Run, name: str, commits: Mapping[str, str | None], to: socket.socket
+    job: Job, run: Run, name: str, sources: Mapping[str, Source], to: socket.socket
 ) -> int:
     """Runs a universe in this process, which has been forked for it.
 
@@ -91,7 +92,7 @@ def run_warm(
         job: The universe
         run: Runs the model
         name: The name of the model
-        commits: The git commits of the directories with its source
+        sources: Its source, by the name of its class
         to: Where to send its reports
 
     Returns:
@@ -105,7 +106,7 @@ def run_warm(
     cfg_file = make_universe(job)
     _print_to(os.path.join(job.directory, "out.log"))
     _seed_anew()
-    handover = Handover(cfg_file, job.cfg, job.text, commits)
+    handover = Handover(cfg_file, job.cfg, job.text, sources)
     pid = os.getpid()
     display = Several([FrontendLines(name), Reports(name, job.number, to)])
     with handing_over(handover), showing_by(display):

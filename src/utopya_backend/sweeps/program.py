@@ -16,6 +16,8 @@ from typing import Any
 from ..errors import MissingPackageError, ModelImportError, ParameterError
 from ..finding import ModelInfo, load_class, split_source
 from ..importing import import_file
+from ..io.provenance import read_source
+from ..io.source import Source
 
 Run = Callable[[str], Any]
 """Runs a model with the configuration at a path"""
@@ -30,6 +32,7 @@ class Program:
         args: How to call it in an interpreter of its own, without the configuration
         source: Where its class is; see :py:class:`.ModelInfo`
         cls: Its class, pickled, if it has no source
+        origin: The source of that class, as this process knows it
         search_path: Where modules are looked for
         fresh: Whether each universe gets an interpreter of its own
     """
@@ -38,6 +41,7 @@ class Program:
     args: tuple[str, ...]
     source: str | None
     cls: bytes | None
+    origin: Source | None
     search_path: tuple[str, ...]
     fresh: bool
 
@@ -50,9 +54,9 @@ class Program:
             fresh: Whether each universe is to get an interpreter of its own. One that
                 is not written in Python gets one in any case.
         """
-        pickled = None
+        pickled = origin = None
         if model.source is None and model.cls is not None:
-            pickled = _pickle(model.cls)
+            pickled, origin = _pickle(model.cls), read_source(model.cls)
         if fresh and not model.args:
             raise ParameterError(
                 f"The class {model.name} cannot be run by a new interpreter: give the "
@@ -60,7 +64,15 @@ class Program:
             )
         fresh = fresh or (model.source is None and pickled is None)
         path = tuple(sys.path)
-        return cls(model.name, model.args, model.source, pickled, path, fresh)
+        source = model.source
+        return cls(model.name, model.args, source, pickled, origin, path, fresh)
+
+    @property
+    def script(self) -> str | None:
+        """The path of its program, if that is a script rather than a class."""
+        if self.source is None or split_source(self.source)[1]:
+            return None
+        return self.source
 
     def load(self) -> tuple[Run, type]:
         """Imports the model, so that each universe finds it in memory.
@@ -76,11 +88,11 @@ class Program:
             model = _unpickle(self.cls)
             return _runner_of_class(model), model
         assert self.source is not None  # or it would be a fresh one
-        where, name = split_source(self.source)
-        script = "" if name else self.source
+        where, _ = split_source(self.source)
         # As if it was run by itself, also for what it imports later on
         sys.path.insert(0, os.path.dirname(where) if where.endswith(".py") else "")
         model = load_class(ModelInfo(self.name, source=self.source))
+        script = self.script
         run = _runner_of_script(script) if script else _runner_of_class(model)
         return run, model
 

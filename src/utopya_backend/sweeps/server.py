@@ -33,7 +33,8 @@ from typing import Any, NamedTuple, NoReturn
 from ..closing import close_all
 from ..display import Nothing, showing_by
 from ..errors import ModelImportError, UserError
-from ..io.provenance import source_commit, source_directory
+from ..io.provenance import read_source
+from ..io.source import name_of
 from ..model import StepwiseModel
 from ..signal import Handlers
 from .child import (
@@ -108,10 +109,10 @@ class Server:
             return
         run, model = program.load()
         _rehearse()
-        directory = source_directory(model)
-        commits = {directory: source_commit(model)} if directory else {}
+        source = program.origin or read_source(model, program.script)
+        sources = {name_of(model): source}
         self._run_universe = lambda job: run_warm(
-            job, run, program.name, commits, self._reports
+            job, run, program.name, sources, self._reports
         )
         # What is there now is not looked at by the garbage collector of each
         # universe, which would copy all of it.
