@@ -15,7 +15,7 @@ from utopya_backend import load_cfg_file
 from utopya_backend.cli import main
 
 MODEL = """
-import os, signal, sys
+import os, shutil, signal, sys
 from utopya_backend import StepwiseModel
 
 class M(StepwiseModel):
@@ -30,6 +30,14 @@ class M(StepwiseModel):
             os.kill(os.getpid(), signal.SIGUSR1)
         if self.what in ("SIGKILL", "SIGSEGV"):
             os.kill(os.getpid(), getattr(signal, self.what))
+        if self.what in ("move", "delete", "delete the data"):
+            if self.what == "move":
+                os.rename("out", "elsewhere")
+            elif self.what == "delete":
+                shutil.rmtree("out", ignore_errors=True)
+            else:
+                os.unlink(self.root_cfg["output_path"])
+            self.what = None
         if isinstance(self.what, int):
             os._exit(self.what)
         if self.what == "garbage":
@@ -69,6 +77,29 @@ def run(*args, code=0):
 
 def data_path(result):
     return re.search(r"Data:  (\S+)", result.output).group(1)
+
+
+def test_a_directory_that_is_moved(model):
+    result = run("M", "--set", "M.what=move")
+    (path,) = Path("elsewhere/M").glob("*/data/uni0/data.h5")
+    assert data_path(result) == str(path)
+    assert f"its directory was moved to {path.parent}." in result.stderr
+    assert "M finished after" in result.stdout
+    with h5py.File(path) as file:
+        assert len(file["M/x"]) == 4
+    assert sorted(os.listdir(path.parent)) == ["config.yml", "data.h5", "out.log"]
+
+
+def test_a_directory_that_is_deleted(model):
+    result = run("M", "--set", "M.what=delete", code=1)
+    assert "somebody has deleted that meanwhile, with all output" in result.stderr
+    assert not Path("out").exists()
+
+
+def test_data_that_is_deleted(model):
+    result = run("M", "--set", "M.what=delete the data", code=1)
+    assert "M failed with exit code 1" in result.stderr
+    assert "The output file was deleted, or its directory was" in result.stderr
 
 
 def test_run(model):

@@ -1,5 +1,6 @@
 """``utopya-backend run``: runs a model once."""
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -13,8 +14,9 @@ import click
 
 from .. import yaml
 from ..display import Bar, Display, LogLines, Nothing, Report
-from ..errors import EXIT_CODE, ConfigError
+from ..errors import EXIT_CODE, ConfigError, UserError
 from ..finding import ModelInfo, find_model
+from ..io.disk import DiskFile
 from ..io.runs import RECORD
 from ..io.summary import (
     complaint_about_end,
@@ -166,17 +168,32 @@ def _run_universe(
     info: ModelInfo, cfg_file: Path, *, quiet: bool, progress: bool
 ) -> int:
     """Runs a model, and says what has become of it; returns the exit code."""
-    log_file, data_file = cfg_file.with_name("out.log"), cfg_file.with_name("data.h5")
     display = _Latest(_display(info.name, shown=progress))
     start = time.monotonic()
-    try:
-        exit_code = run_process(
-            [*info.args, str(cfg_file)], log_file, display.show, _tell_of_interrupt
+    with contextlib.closing(DiskFile.open(str(cfg_file.parent), read_only=True)) as uni:
+        try:
+            exit_code = run_process(
+                [*info.args, str(cfg_file)], cfg_file.with_name("out.log"),
+                display.show, _tell_of_interrupt,
+            )  # fmt: skip
+        finally:
+            display.close()
+        duration = format_time(time.monotonic() - start, ms_precision=2)
+        where = uni.find()
+    if where is None:
+        click.echo(
+            f"{info.name} has ended after {duration}, but without its directory "
+            f"{short(cfg_file.parent)}: somebody has deleted that meanwhile, with all "
+            "output.", err=True,
+        )  # fmt: skip
+        return exit_code or 1
+    if where != str(cfg_file.parent):
+        click.echo(
+            f"While {info.name} ran, its directory was moved to {short(Path(where))}.",
+            err=True,
         )
-    finally:
-        display.close()
-    duration = format_time(time.monotonic() - start, ms_precision=2)
-
+        cfg_file = Path(where) / cfg_file.name
+    log_file, data_file = cfg_file.with_name("out.log"), cfg_file.with_name("data.h5")
     status, number = read_end(data_file)
     if exit_code == 0 and (signum := signal_in(status)):
         exit_code = 128 + signum  # which the program has hidden
@@ -328,7 +345,9 @@ def _show_signal(sentence: str, signum: int, status: str | None) -> None:
 
 def _show_end(sentence: str, exit_code: int, log_file: Path, *, quiet: bool) -> int:
     """Says how the model ended; returns the exit code of this command."""
-    log = log_file.read_text(encoding="utf-8")
+    log = ""
+    with contextlib.suppress(FileNotFoundError):  # somebody has deleted it
+        log = log_file.read_text(encoding="utf-8")
     if exit_code == 0:
         for warning in warnings_in(log):
             click.echo(warning, err=True)
@@ -352,7 +371,7 @@ def _show_data(path: Path) -> None:
     click.echo(f"Data:  {short(path)} ({format_size(path.stat().st_size)})")
     try:
         lines = summarize(path)
-    except OSError as error:
+    except (UserError, OSError) as error:
         click.echo(f"         cannot be read: {error}", err=True)
         return
     for line in lines:
