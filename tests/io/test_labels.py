@@ -133,6 +133,10 @@ def test_dantro_reads_them(tmp_path):
 # .. Labels of any kind .......................................................
 
 
+STRINGS = np.dtype("T") if np.__version__ >= "2" else np.dtype(object)
+"""The strings that numpy has since version 2"""
+
+
 class State(str, enum.Enum):  # noqa: UP042  # printed as State.ILL, unlike a StrEnum
     HEALTHY = "S"
     ILL = "I"
@@ -148,7 +152,7 @@ class State(str, enum.Enum):  # noqa: UP042  # printed as State.ILL, unlike a St
         iter(["S", "I"]),
         (text for text in ["S", "I"]),
         np.array(["S", "I"], dtype=object),
-        np.array(["S", "I"], dtype=np.dtypes.StringDType()),
+        np.array(["S", "I"], STRINGS),
         np.array([b"S", b"I"]),
         [b"S", b"I"],
         pd.DataFrame(columns=["S", "I"]).columns,

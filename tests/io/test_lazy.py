@@ -110,3 +110,42 @@ def test_nothing_stays_open(stored):
     path = arrays["values"]._path
     with h5py.File(path, "r+") as file:  # fails while it is open elsewhere
         assert (file["values"][:] == values).all()
+
+
+def test_texts_in_records(tmp_path):
+    text, inner = (
+        h5py.string_dtype(),
+        [("n", h5py.string_dtype("utf-8", 4)), ("x", int)],
+    )
+    kind = np.dtype(
+        [("name", text), ("at", inner), ("list", text, (2,)), ("raw", "S3"),
+         ("row", h5py.vlen_dtype(int))]
+    )  # fmt: skip
+    record = (b"B\xc3\xa4r", ("ä".encode(), 1), (b"a", b"\xff"), b"raw", np.arange(2))
+    path = tmp_path / "data.h5"
+    with h5py.File(path, "w") as file:
+        file["one"] = np.array(record, kind)
+        file["many"] = np.array([record] * 3, kind)
+        file.create_dataset("empty", (2,), kind)
+        arrays = {name: StoredArray(path, name, file[name].id) for name in file}
+    one = arrays["one"].read(())
+    many = arrays["many"].read((slice(None),))
+    for found in (one[()], *many):
+        assert found["name"] == "Bär"
+        assert found["at"].item() == ("ä", 1)
+        assert found["list"].tolist() == ["a", "\\xff"]
+        assert found["raw"] == b"raw"
+        assert found["row"].tolist() == [0, 1]
+    assert one.dtype == many.dtype == arrays["one"].dtype
+    assert arrays["many"].read((1,))["name"] == "Bär"
+    assert arrays["empty"].read((slice(None),))["list"].tolist() == [["", ""]] * 2
+
+
+def test_records_without_texts_stay_as_they_are(tmp_path):
+    kind = np.dtype({"names": ["a", "b"], "formats": ["u1", "f8"], "offsets": [0, 8]})
+    path = tmp_path / "data.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = np.array([(1, 2.0)], kind)
+        array = StoredArray(path, "x", file["x"].id)
+    assert array.dtype == kind
+    assert array.read((0,)).item() == (1, 2.0)

@@ -19,6 +19,9 @@ from utopya_backend.io.output import OutputFile, create_series, make_series
 from utopya_backend.io.timeseries import TimeSeries
 from utopya_backend.io.values import convert
 
+STRINGS = np.dtype("T") if np.__version__ >= "2" else np.dtype(object)
+"""The strings that numpy has since version 2"""
+
 
 class State(str, enum.Enum):  # noqa: UP042  # printed as State.ILL, unlike a StrEnum
     HEALTHY = "S"
@@ -390,7 +393,7 @@ def test_what_is_converted_is_the_same_number(value, dtype):
     [
         list(State),
         np.array(["S", "I"]),
-        np.array(["S", "I"], np.dtypes.StringDType()),
+        np.array(["S", "I"], STRINGS),
         np.array([State.HEALTHY, "I"], object),
         (np.str_("S"), "I"),
         np.array([b"S", b"I"]),

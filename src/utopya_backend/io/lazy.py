@@ -80,7 +80,7 @@ class StoredArray:
             dtype, shape = dtype.subdtype
             self.shape += shape
         self._is_text = h5py.check_string_dtype(dtype) is not None
-        self.dtype = np.dtype(object) if self._is_text else dtype
+        self.dtype = _type_when_read(np.dtype(object) if self._is_text else dtype)
 
     def read(self, index: Index) -> Array:
         """Reads a part.
@@ -98,10 +98,48 @@ class StoredArray:
         if not self.shape and self.dtype.kind == "O":
             values, value = np.empty((), object), values
             values[()] = value
-        values = np.asarray(values, dtype=self.dtype)
+        values = np.asarray(values, dtype=None if self.dtype.names else self.dtype)
+        if self.dtype.names is not None:
+            values = _decoded(values, self.dtype)
         num_stored = len(self._stored_shape)
         within = tuple(map(_within_span, index[:num_stored]))
         return take(values, within + index[num_stored:])
+
+
+def _type_when_read(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type with texts as Python has them, also in the fields of records.
+
+    Bytes of a fixed length that a record has stay bytes, unless they are said to be
+    in UTF-8.
+    """
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return np.dtype((_type_when_read(base), shape))
+    if dtype.names is not None:
+        types = [_type_when_read(dtype[name]) for name in dtype.names]
+        if all(
+            new == dtype[name] for new, name in zip(types, dtype.names, strict=True)
+        ):
+            return dtype
+        return np.dtype(list(zip(dtype.names, types, strict=True)))
+    info = h5py.check_string_dtype(dtype)
+    is_text = info is not None and (info.length is None or info.encoding == "utf-8")
+    return np.dtype(object) if is_text else dtype
+
+
+def _decoded(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Values of that type, with texts for bytes."""
+    if dtype.names is not None and dtype.hasobject:
+        records = np.empty(values.shape, dtype)
+        for name in dtype.names:
+            records[name] = _decoded(values[name], dtype[name].base)
+        return records
+    if dtype.kind == "O":
+        values = values.astype(object)
+        for place, value in np.ndenumerate(values):
+            if isinstance(value, bytes):
+                values[place] = value.decode("utf-8", "backslashreplace")
+    return np.asarray(values, dtype=dtype)
 
 
 _file_in_use: contextvars.ContextVar[dict[str, h5py.File] | None]
