@@ -30,7 +30,7 @@ def test_places():
 
 
 @pytest.mark.parametrize(
-    "text", ["a: 1", "!is-int 3", "[]", "~", "a: &x [*x, !is-int 1]"]
+    "text", ["a: 1", "!is-int 3", "[]", "~", "[&x [1], *x, !is-int 1]"]
 )
 def test_what_is_read_is_the_same(text):
     assert repr(yaml.load_with_constraints(text)[0]) == repr(yaml.load(text))

@@ -26,8 +26,11 @@ def load_as_frontend(text):
 def result_of(load, text):
     try:
         return repr(load(text))
-    except Exception:
-        return "an error"
+    except Exception as error:
+        return REFUSED if "contains itself" in str(error) else "an error"
+
+
+REFUSED = "what contains itself"
 
 
 def run_python(code):
@@ -186,7 +189,9 @@ TOKENS = [
 @settings(max_examples=1000, deadline=None)
 @given(st.lists(st.sampled_from(TOKENS), max_size=12).map("".join))
 def test_equals_the_frontend_on_any_text(text):
-    assert result_of(yaml.load, text) == result_of(load_as_frontend, text)
+    result = result_of(yaml.load, text)
+    assert result in (result_of(load_as_frontend, text), REFUSED)
+    assert result != REFUSED or ("&a" in text and "*a" in text)
 
 
 @settings(max_examples=200, deadline=None)

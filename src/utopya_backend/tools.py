@@ -4,12 +4,14 @@ from __future__ import annotations  # constraints are imported on first use
 
 import datetime
 import os
+import re
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, MissingFileError, UnreadableFileError
 from .importing import import_from
+from .limits import MAX_DEPTH, MAX_DIGITS, MAX_TEXT, REMEDY, TOO_DEEP, check_value
 
 if TYPE_CHECKING:
     from .constraints import Constraint, Path
@@ -81,7 +83,7 @@ def _read(fpath: str, loader: str | None) -> tuple[str, str, Loader]:
         )
     try:
         with open(path, encoding="utf-8-sig") as file:
-            text = file.read()
+            text = file.read(MAX_TEXT + 1)
     except FileNotFoundError:
         raise MissingFileError(
             f"There is no configuration file {path}: check the path "
@@ -97,6 +99,13 @@ def _read(fpath: str, loader: str | None) -> tuple[str, str, Loader]:
             f"The configuration file {path} is not in UTF-8 ({error}): "
             "save it with that encoding."
         ) from None
+    except ValueError as error:  # e.g. a null character
+        raise ConfigError(f"There cannot be a file {path!r} ({error}).") from None
+    if len(text) > MAX_TEXT:
+        raise ConfigError(
+            f"The configuration file {path} has more than {MAX_TEXT:,} characters: "
+            f"{REMEDY}"
+        )
     return text, path, load
 
 
@@ -114,19 +123,34 @@ def _load_yaml(text: str, path: str, *, with_constraints: bool = False) -> Any:
 def _load_json(text: str, path: str) -> Any:
     import json
 
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise _unreadable(path, "JSON", str(error)) from None
+    return _load_within_limits(json.loads, text, path, "JSON")
 
 
 def _load_toml(text: str, path: str) -> Any:
     import tomllib
 
+    # A dotted key, where there can be one: the parser would take long for it.
+    part = r"""(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*"""
+    long_key = rf"(?:^|[\[{{,])[ \t]*(?:{part}\.[ \t]*){{{MAX_DEPTH}}}"
+    if re.search(long_key, text, re.MULTILINE):
+        raise _unreadable(path, "TOML", TOO_DEEP.format(" (by a dotted key)"))
+    return _load_within_limits(tomllib.loads, text, path, "TOML")
+
+
+def _load_within_limits(
+    loads: Callable[[str], Any], text: str, path: str, language: str
+) -> Any:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _unreadable(path, "TOML", str(error)) from None
+        value = loads(text)
+        check_value(value)
+    except RecursionError:
+        raise _unreadable(path, language, TOO_DEEP.format("")) from None
+    except ValueError as error:
+        problem = str(error)
+        if "set_int_max_str_digits" in problem:
+            problem = f"An integer has more than {MAX_DIGITS:,} digits."
+        raise _unreadable(path, language, problem) from None
+    return value
 
 
 def _unreadable(path: str, language: str, problem: str) -> ConfigError:
