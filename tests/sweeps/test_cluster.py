@@ -1,5 +1,6 @@
 """Universes on the workers of a Dask scheduler, in real processes on this machine."""
 
+import contextlib
 import json
 import os
 import signal
@@ -15,7 +16,9 @@ import pytest
 from paramspace import ParamDim
 
 from utopya_backend.errors import ClusterError, ParameterError, UserError
+from utopya_backend.finding import find_model
 from utopya_backend.sweeps import cluster, continue_sweep, sweep, worker
+from utopya_backend.sweeps.messages import Job
 from utopya_backend.sweeps.program import Program
 
 from .conftest import HEAD, MAIN, is_alive, outcomes, wait_until
@@ -251,8 +254,130 @@ def test_a_supervisor_that_is_killed(model, dask):
     wait_until(lambda: len(pids()) == 2)
     process.kill()
     process.communicate()
-    wait_until(lambda: not any(is_alive(pid) for pid, _ in pids().values()), 20)
+    left = [pid for both in pids().values() for pid in both]
+    wait_until(lambda: not any(map(is_alive, left)), 20)
     assert run(model, dask, num=2, out="again").counts["finished"] == 2
+
+
+STUBBORN = "def step(model):\n    while True: time.sleep(1)"
+
+
+def test_a_supervisor_that_is_killed_and_steps_that_never_end(model, dask):
+    script = model / "run_model.py"
+    script.write_text(script.read_text().replace("def step(model):", STUBBORN))
+    process = start_command(dask)
+    wait_until(lambda: len(pids()) == 2)
+    process.kill()
+    process.communicate()
+    left = [pid for both in pids().values() for pid in both]
+    wait_until(lambda: not any(map(is_alive, left)), 30)
+
+
+def test_steps_that_never_end(model, dask):
+    script = model / "run_model.py"
+    script.write_text(script.read_text().replace("def step(model):", STUBBORN))
+    result = run(
+        model, dask, num=3, stop_conditions=[{"func": "timeout_wall", "seconds": 0.1}],
+        grace=0.5,
+    )  # fmt: skip
+    assert result.counts["killed"] == 3
+    assert "It did not end in time" in result.failures[0].reason
+    assert set(outcomes(result.path).values()) == {"killed"}
+
+
+# .. Where they run ...........................................................
+
+READ = """
+def begin(model):
+    model.x = float(open("rate.txt").read()) + float(os.environ.get("RATE", "nan"))
+    if model.root_cfg["M"]["x"] == 2.0:
+        1 / 0
+"""
+
+
+def rates_of(path):
+    files = sorted(path.glob("data/*/data.h5"))
+    with contextlib.ExitStack() as stack:
+        found = [stack.enter_context(h5py.File(file)) for file in files]
+        return [float(file["M/x"][0]) for file in found if len(file["M/x"])]
+
+
+@pytest.fixture
+def reader(model, dask, monkeypatch):
+    """A model that reads a file of the current directory, and the environment.
+
+    In the directory of the workers, there is another file of that name.
+    """
+    (dask.directory / "rate.txt").write_text("7")
+    Path("rate.txt").write_text("0.5")
+    monkeypatch.setenv("RATE", "0.25")
+    (model / "run_model.py").write_text(MODEL + READ + MAIN)
+    yield model
+    (dask.directory / "rate.txt").unlink()
+
+
+@pytest.mark.parametrize("fresh", [False, True], ids=["warm", "fresh"])
+def test_directory_and_environment_are_those_of_the_command(reader, dask, fresh):
+    result = run(reader, dask, env=["RATE"], fresh=fresh)
+    assert result.counts["finished"] == 3, result
+    assert rates_of(result.path) == [0.75] * 3
+    without = run(reader, dask, num=1, out="without", fresh=fresh)
+    assert np.isnan(rates_of(without.path)).all()
+
+
+def test_a_sweep_is_continued_in_its_directory(reader, dask, monkeypatch, tmp_path):
+    result = run(reader, dask, env=["RATE"])
+    path, script = result.path.absolute(), reader / "run_model.py"
+    script.write_text(script.read_text().replace("1 / 0", "pass"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    Path("rate.txt").write_text("9")
+    monkeypatch.setenv("RATE", "0.125")
+    again = continue_sweep(path, scheduler=dask.address, progress=False)
+    assert again.counts["finished"] == 4, again
+    assert sorted(rates_of(path)) == [0.625, 0.75, 0.75, 0.75]
+
+
+def test_environment_that_is_not_there(reader, dask, monkeypatch):
+    with pytest.raises(ParameterError, match="no environment variable 'NO_RATE' here"):
+        run(reader, dask, env="RATE,NO_RATE")
+    with pytest.raises(ParameterError, match="env has to be a list of names"):
+        run(reader, dask, env={"RATE": "1"})
+    result = run(reader, dask, env=["RATE"])
+    monkeypatch.delenv("RATE")
+    with pytest.raises(ParameterError, match="no environment variable 'RATE' here"):
+        continue_sweep(result.path, scheduler=dask.address)
+
+
+def test_a_directory_that_the_workers_do_not_have(tmp_path, model, dask):
+    """Each has a process of its own here, and sees what this one does."""
+    info = find_model(model)
+    program = Program.of(info, cwd=str(tmp_path / "only/here"))
+    with pytest.raises(ClusterError) as caught:
+        cluster.DaskEngine(program, tmp_path, scheduler=dask.address)
+    message = str(caught.value)
+    assert message.startswith("2 of 2 workers cannot run the universes:")
+    assert f"there is no directory {tmp_path}/only/here, which the univ" in message
+
+
+def test_a_directory_that_is_gone(walk, dask, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    size = ParamDim(default=1, values=[2, 3])
+    with pytest.raises(ClusterError, match="The current directory is gone"):
+        sweep(
+            walk, {"size": size}, num_steps=1, scheduler=dask.address,
+            out=tmp_path / "out",
+        )  # fmt: skip
+
+
+def test_a_worker_that_comes_later_and_has_no_such_directory(model, tmp_path):
+    job = Job.of(1, str(tmp_path / "uni1"), {"root_model_name": "M"})
+    ended = worker._fail(job, OSError("there is no directory /x"))
+    assert ended.exit_code == 1
+    log = (tmp_path / "uni1/out.log").read_text()
+    assert log == f"Error: {ended.host}: there is no directory /x\n"
 
 
 def test_a_server_that_is_killed(model, dask):

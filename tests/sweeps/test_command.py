@@ -113,6 +113,45 @@ def test_continue(model, write):
     assert "none to run, 3 before" in sweep("--continue", str(run)).output
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_continue_from_another_directory(
+    model, write, tmp_path, monkeypatch, caplog, is_there
+):
+    """A relative path means the same for all universes of a sweep, if it can."""
+    script = model / "run_model.py"
+    text = script.read_text().replace("print(", "print(open('name.txt').read(), ")
+    begun, other = tmp_path / "begun", tmp_path / "other"
+    for directory in (begun, other):
+        directory.mkdir()
+        (directory / "name.txt").write_text(f"in {directory.name}")
+    script.write_text(text)
+    monkeypatch.chdir(begun)
+    cfg = write("M: {what: !sweep {default: '', values: [a, raise]}}")
+    assert sweep(str(model), cfg, "--out", str(tmp_path / "out")).exit_code == 1
+    script.write_text(text.replace("1 / 0", "pass"))
+    monkeypatch.chdir(other)
+    if not is_there:
+        begun.rename(tmp_path / "gone")
+    assert sweep("--continue", str(tmp_path / "out/M")).exit_code == 0
+    (run,) = (tmp_path / "out/M").iterdir()
+    log = (run / "data/uni2/out.log").read_text()
+    assert log.count("in begun") == is_there
+    assert log.count("in other") == (not is_there)
+    assert ("is not there any more" in caplog.text) == (not is_there)
+
+
+def test_names_of_environment_variables(model, write, monkeypatch):
+    monkeypatch.setenv("A", "1")
+    monkeypatch.setenv("B", "1")
+    cfg = write("M: {what: !sweep {default: '', values: [a]}}")
+    assert "There is no environment variable 'C' here" in fails("M", cfg, "--env", "C")
+    assert "'A=1' here" in fails("M", cfg, "--env", "A=1")
+    assert sweep("M", cfg, "--env", "A, B,", "--env", "A").exit_code == 0
+    settings = load_cfg_file(str(run_dir() / "config/sweep_cfg.yml"))
+    assert settings["env"] == ["A", "B"]
+    assert settings["cwd"] == os.getcwd()
+
+
 def start(*args):
     command = [sys.executable, "-m", "utopya_backend", "sweep", *args]
     return subprocess.Popen(

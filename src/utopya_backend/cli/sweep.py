@@ -19,6 +19,7 @@ from ..sweeps.options import (
     describe_settings,
     find_model_of,
     make_rules,
+    names_of,
     options_of,
 )
 from ..sweeps.progress import NoDisplay, SweepDisplay, display_of_sweep
@@ -97,6 +98,11 @@ _MAX_FAILURES = 10
 @click.option(
     "--cluster", metavar="KIND",
     help="Start a Dask cluster for it: slurm, or another one of dask-jobqueue.",
+)  # fmt: skip
+@click.option(
+    "--env", metavar="NAME[,NAME]", multiple=True,
+    help="Environment variables that the workers of a cluster get for the universes, "
+    "as they are here. May be given several times.",
 )  # fmt: skip
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but failures.")
 @click.option("--no-progress", is_flag=True, help="Show no progress.")
@@ -222,6 +228,7 @@ def _make_options(
     time_limit: float | None,
     grace: float | None,
     workers: int | None,
+    env: tuple[str, ...],
     **others: Any,
 ) -> Options:
     rules = make_rules(
@@ -233,7 +240,7 @@ def _make_options(
     configured = frontend.get("num_workers")
     if workers is None and isinstance(configured, int):
         workers = configured if configured > 0 else max(1, num_cores() + configured)
-    options = Options(workers, rules=rules, **others)
+    options = Options(workers, rules=rules, env=names_of(env), **others)
     check_options(options)
     return options
 

@@ -30,6 +30,7 @@ from .options import (
     describe_settings,
     find_model_of,
     make_rules,
+    names_of,
     options_of,
 )
 from .progress import NoDisplay, SweepDisplay, display_of_sweep
@@ -52,6 +53,7 @@ def sweep(
     fresh: bool = False,
     scheduler: str | None = None,
     cluster: str | None = None,
+    env: Sequence[str] = (),
     stop_conditions: Sequence[Mapping[str, Any]] | None = None,
     time_limit: float | None = None,
     grace: float | None = None,
@@ -82,6 +84,8 @@ def sweep(
             universes
         cluster: The kind of a cluster to be started for that: ``slurm`` or another
             one of ``dask-jobqueue``, or ``local``
+        env: The names of environment variables that its workers get for the
+            universes, with the values that they have here
         stop_conditions: When a universe is stopped, in the frontend's notation, e.g.
             ``[{"func": "timeout_wall", "seconds": 600}]``
         time_limit: After this time the sweep ends, and running universes in order [s]
@@ -125,7 +129,7 @@ def sweep(
     space = resolve_space(info, settings=_plain(settings))
     check_size(space, max_universes)
     rules = make_rules(stop_conditions, time_limit, fail_fast=fail_fast, grace=grace)
-    options = Options(workers, fresh, scheduler, cluster, rules)
+    options = Options(workers, fresh, scheduler, cluster, rules, env=names_of(env))
     check_options(options)
     where = tempfile.mkdtemp(prefix="sweep-") if out is None else out
     try:
@@ -156,6 +160,7 @@ def continue_sweep(
     workers: int | None = None,
     scheduler: str | None = None,
     cluster: str | None = None,
+    env: Sequence[str] = (),
     time_limit: float | None = None,
     grace: float | None = None,
     progress: bool = True,
@@ -168,6 +173,8 @@ def continue_sweep(
         workers: How many universes run at the same time
         scheduler: The address of a Dask scheduler, as of :py:func:`sweep`
         cluster: The kind of a cluster to be started, likewise
+        env: The names of environment variables for its workers; by default, those of
+            before
         time_limit: After this time the sweep ends [s]
         grace: How long a universe has to end once it was told to, as before [s]
         progress: Whether to show the progress
@@ -182,7 +189,7 @@ def continue_sweep(
     directory = SweepDirectory.open(path)
     info, _ = find(find_model_of(directory) if model is None else model)
     options = options_of(
-        directory, workers=workers, scheduler=scheduler, cluster=cluster,
+        directory, workers=workers, scheduler=scheduler, cluster=cluster, env=env,
         time_limit=time_limit, grace=grace,
     )  # fmt: skip
     summary = _run(info, directory, options, progress=progress)

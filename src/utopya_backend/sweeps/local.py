@@ -125,6 +125,11 @@ class LocalEngine:
         self._reports.close()
 
     def _start(self) -> None:
+        cwd = self._program.cwd
+        if cwd is not None and not os.path.isdir(cwd):
+            raise ExecutableError(
+                f"there is no directory {cwd}, which the universes are to run in"
+            )
         control, theirs = socket.socketpair()
         self._reports, sink = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         descriptors = (theirs.fileno(), sink.fileno())
@@ -135,7 +140,11 @@ class LocalEngine:
             pass_fds=(*descriptors, *self._held),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # that of an import
-            env=_environment(os.environ, self.num_workers),
+            cwd=cwd,
+            env=_environment(
+                {**os.environ, **({"PWD": cwd} if cwd else {}), **self._program.env},
+                self.num_workers,
+            ),
             start_new_session=True,  # a Ctrl-C is for the supervisor
         )
         theirs.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from ..space import Space
 from .directory import SweepDirectory
 from .stopping import parse_stop_conditions
 from .supervisor import GRACE, Rules
+
+_logger = logging.getLogger(__name__)
 
 MAX_UNIVERSES = 100_000
 """Larger sweeps are begun only if the user confirms that they are meant"""
@@ -32,6 +36,8 @@ class Options:
         rules: When universes are ended, or the whole sweep is
         force: Whether a sweep is continued although something speaks against it, of
             which only its user knows better
+        env: The names of environment variables that the workers of a cluster get
+        cwd: The working directory of the universes, if it is not that of this process
     """
 
     workers: int | None = None
@@ -40,6 +46,8 @@ class Options:
     cluster: str | None = None
     rules: Rules = field(default_factory=Rules)
     force: bool = False
+    env: tuple[str, ...] = ()
+    cwd: str | None = None
 
     @property
     def uses_dask(self) -> bool:
@@ -84,6 +92,12 @@ def check_options(options: Options) -> None:
             "Either a scheduler that is running or a cluster to be started runs the "
             "universes: leave out scheduler or cluster."
         )
+    for name in options.env:
+        if not isinstance(name, str) or name not in os.environ:
+            raise ParameterError(
+                f"There is no environment variable {name!r} here, which the universes "
+                "could get: set it, and give its name only."
+            )
     limit = options.rules.time_limit
     if limit is not None and (not isinstance(limit, (int, float)) or not limit > 0):
         raise ParameterError(
@@ -139,7 +153,17 @@ def describe_settings(
         "time_limit": options.rules.time_limit,
         "grace": options.rules.grace,
         "stop_conditions": list(stop_conditions) if stop_conditions else None,
+        "env": list(options.env),
+        "cwd": _cwd(),
     }
+
+
+def _cwd() -> str | None:
+    """The current directory, unless somebody has removed it."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
 
 
 def _absolute(source: str) -> str:
@@ -178,6 +202,7 @@ def options_of(
     fresh: bool = False,
     fail_fast: bool = False,
     force: bool = False,
+    env: Sequence[str] = (),
 ) -> Options:
     """How a sweep is run that is continued: as before, if nothing else is said.
 
@@ -191,6 +216,7 @@ def options_of(
         fresh: Whether each universe gets an interpreter of its own
         fail_fast: Whether the sweep ends with the first failure
         force: Whether to continue it although something speaks against it
+        env: The names of environment variables for the workers of a cluster
     """
     before = directory.settings
     rules = make_rules(
@@ -200,6 +226,41 @@ def options_of(
         grace=before.get("grace") if grace is None else grace,
     )
     fresh = fresh or bool(before.get("fresh"))
-    options = Options(workers, fresh, scheduler, cluster, rules, force)
+    env = names_of(env) or names_of(before.get("env") or ())
+    cwd = _cwd_of(before.get("cwd"))
+    options = Options(workers, fresh, scheduler, cluster, rules, force, env, cwd)
     check_options(options)
     return options
+
+
+def names_of(env: Any) -> tuple[str, ...]:
+    """The names of environment variables, as a user may have given them.
+
+    Args:
+        env: Several names, or texts such as ``ONE,ANOTHER``
+
+    Raises:
+        TypeError: If it is something else
+    """
+    texts = [env] if isinstance(env, str) else env
+    is_list = isinstance(texts, (list, tuple))
+    if not is_list or not all(isinstance(text, str) for text in texts):
+        raise ParameterError(
+            f"env has to be a list of names of environment variables, but is {env!r}. "
+            'Write e.g.: ["DATA_DIR", "LICENSE_FILE"]'
+        )
+    names = (name.strip() for text in texts for name in text.split(","))
+    return tuple(dict.fromkeys(filter(None, names)))
+
+
+def _cwd_of(before: Any) -> str | None:
+    """Where the rest of a sweep runs: relative paths mean the same for all of it."""
+    if not isinstance(before, str) or before == _cwd():
+        return None
+    if os.path.isdir(before):
+        return before
+    _logger.warning(
+        "The directory %s, in which the sweep was begun, is not there any more. The "
+        "rest of its universes run in the current one.", before,
+    )  # fmt: skip
+    return None

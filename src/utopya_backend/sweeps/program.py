@@ -8,9 +8,9 @@ import pickle
 import sys
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import MissingPackageError, ModelImportError, ParameterError
@@ -35,6 +35,9 @@ class Program:
         origin: The source of that class, as this process knows it
         search_path: Where modules are looked for
         fresh: Whether each universe gets an interpreter of its own
+        cwd: The working directory of the universes; by default, that of what starts
+            them
+        env: Environment variables that they get, whatever theirs are there
     """
 
     name: str
@@ -44,15 +47,26 @@ class Program:
     origin: Source | None
     search_path: tuple[str, ...]
     fresh: bool
+    cwd: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, model: ModelInfo, *, fresh: bool = False) -> Program:
+    def of(
+        cls,
+        model: ModelInfo,
+        *,
+        fresh: bool = False,
+        cwd: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Program:
         """The program of a model.
 
         Args:
             model: The model
             fresh: Whether each universe is to get an interpreter of its own. One that
                 is not written in Python gets one in any case.
+            cwd: See the attributes
+            env: See there
         """
         pickled = origin = None
         if model.source is None and model.cls is not None:
@@ -63,9 +77,12 @@ class Program:
                 "path of its file instead, or leave out fresh."
             )
         fresh = fresh or (model.source is None and pickled is None)
-        path = tuple(sys.path)
-        source = model.source
-        return cls(model.name, model.args, source, pickled, origin, path, fresh)
+        # "" is the current directory, wherever the universes run.
+        path = tuple(p if os.path.isabs(p) else os.path.abspath(p) for p in sys.path)
+        return cls(
+            model.name, model.args, model.source, pickled, origin, path, fresh, cwd,
+            env or {},
+        )  # fmt: skip
 
     @property
     def script(self) -> str | None:

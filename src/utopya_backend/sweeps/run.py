@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ClusterError
 from ..finding import ModelInfo
 from ..process import error_in, users_line
 from .directory import SweepDirectory, set_aside
@@ -134,7 +136,12 @@ def make_engine(
     Raises:
         UserError: If it cannot run the model
     """
-    program = Program.of(model, fresh=options.fresh)
+    program = Program.of(
+        model,
+        fresh=options.fresh,
+        cwd=options.cwd or (_shared_cwd() if options.uses_dask else None),
+        env={name: os.environ[name] for name in options.env},
+    )
     if not options.uses_dask:
         return LocalEngine(program, options.workers or num_cores(), held=[lock])
     from .cluster import DaskEngine
@@ -143,6 +150,17 @@ def make_engine(
         program, directory.path, scheduler=options.scheduler, cluster=options.cluster,
         num_workers=options.workers,
     )  # fmt: skip
+
+
+def _shared_cwd() -> str:
+    """The current directory, which the workers of a cluster are to run universes in."""
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise ClusterError(
+            f"The current directory is gone ({error.strerror}): change to one that all "
+            "workers see."
+        ) from None
 
 
 def remove_unused(directory: SweepDirectory) -> None:

@@ -20,8 +20,9 @@ from distributed import get_worker
 
 from .. import __version__
 from ..errors import ExecutableError, UserError
+from .child import make_universe
 from .directory import set_aside
-from .local import LocalEngine
+from .local import GRACE, LocalEngine
 from .messages import Ended, Event, Job, Reported
 from .program import Program
 
@@ -51,21 +52,38 @@ class _Hub:
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
         self._thread.start()
 
-    def run(self, job: Job, is_wanted: Callable[[], bool]) -> Ended:
-        """Runs a universe until it has ended; stops it if nobody wants it any more."""
+    def run(self, job: Job, key: str, is_wanted: Callable[[], bool]) -> Ended:
+        """Runs a universe until it has ended.
+
+        If nobody wants it any more, it is stopped, and killed if it does not end.
+        """
         ended = self._ended[job.number] = queue.SimpleQueue()
         try:
             if self._is_closed.is_set():
                 raise ExecutableError("The warm process of this worker has ended.")
             self._engine.start(job)
+            for signum in _early.pop(key, ()):
+                self._engine.send_signal(job.number, signum)
+            told: float | None = None
             while True:
                 try:
                     return ended.get(timeout=_GRACE)
                 except queue.Empty:
-                    if not is_wanted():
-                        self._engine.send_signal(job.number, signal.SIGTERM)
+                    if is_wanted():
+                        continue
+                now = time.monotonic()
+                if told is None:
+                    told = now
+                    self._engine.send_signal(job.number, signal.SIGTERM)
+                elif now - told >= GRACE:
+                    self._engine.send_signal(job.number, signal.SIGKILL)
         finally:
             del self._ended[job.number]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no universe is run."""
+        return not self._ended
 
     def send_signal(self, number: int, signum: int) -> None:
         """Sends a signal to a universe, if it is run here."""
@@ -96,6 +114,7 @@ class _Hub:
 
 
 _hubs: dict[str, _Hub] = {}
+_early: dict[str, list[int]] = {}  # signals for universes that are about to begin
 _lock = threading.Lock()
 
 
@@ -132,20 +151,40 @@ def run_universe(program: Program, topic: str, job: Job) -> Ended:
         topic: Where to report
         job: The universe
     """
-    if os.path.exists(job.directory):
-        # Its process may still be ending: that is killed together with its worker.
-        time.sleep(_GRACE)
-    set_aside(job.directory)
     tasks, key = get_worker().state.tasks, f"{topic}-{job.number}"
+    _early[key] = []
 
     def is_wanted() -> bool:
         return key in tasks and tasks[key].state == "executing"
 
-    return _hub(program, topic).run(job, is_wanted)
+    try:
+        if os.path.exists(job.directory):
+            # Its process may still be ending: that is killed together with its worker.
+            time.sleep(_GRACE)
+        set_aside(job.directory)
+        try:
+            hub = _hub(program, topic)
+        except (UserError, OSError) as error:  # a worker that has come later
+            return _fail(job, error)
+        ended = hub.run(job, key, is_wanted)
+        if not is_wanted() and hub.is_idle:
+            forget(topic)  # whoever supervised it may have been killed
+        return ended
+    finally:
+        _early.pop(key, None)
+
+
+def _fail(job: Job, error: Exception) -> Ended:
+    """Has a universe say why it cannot be run here."""
+    make_universe(job)
+    log = os.path.join(job.directory, "out.log")
+    with open(log, "x", encoding="utf-8") as file:
+        print(f"Error: {platform.node()}: {error}", file=file)
+    return Ended(job.number, 1, 0.0, 0.0, platform.node())
 
 
 async def send_signal(topic: str, number: int, signum: int) -> None:
-    """Sends a signal to a universe, if this worker runs it.
+    """Sends a signal to a universe, if this worker runs it, or is about to.
 
     It is a coroutine, as Dask does not call anything else without waiting for it.
 
@@ -154,8 +193,10 @@ async def send_signal(topic: str, number: int, signum: int) -> None:
         number: The number of the universe
         signum: The signal
     """
-    hub = _hubs.get(topic)
-    if hub is not None:
+    hub, key = _hubs.get(topic), f"{topic}-{number}"
+    if key in _early:
+        _early[key].append(signum)
+    elif hub is not None:
         hub.send_signal(number, signum)
 
 
