@@ -436,7 +436,7 @@ def test_a_worker_that_lacks_the_model(model, dask):
 
 
 def test_another_file_system(tmp_path):
-    program = Program("M", (), "m.py", None, (), fresh=False)
+    program = Program("M", (), "m.py", None, None, (), fresh=False)
     found = worker.probe(program, "topic", str(tmp_path / "run/.token"))
     assert cluster._problem_of(found) == f"there is no directory {tmp_path}/run"
 
