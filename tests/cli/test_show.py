@@ -180,3 +180,23 @@ def test_latest_run(tmp_path):
     assert "Warning: second is taken for the latest run in" in output
     assert output.count("Warning") == 1
     assert f"{tmp_path / 'second/data/uni0/data.h5'} (" in output
+
+
+@pytest.mark.parametrize("command", ["show", "plot"])
+def test_names_that_are_no_text(tmp_path, monkeypatch, command):
+    """Neither their characters, nor those that a terminal would obey, are printed."""
+    monkeypatch.chdir(tmp_path)
+    text = h5py.string_dtype()
+    with h5py.File("data.h5", "w") as file:
+        file[b"n\xff"] = [1.0, 2.0]
+        for name, dim in {"x": b"t\xffme", "y": b"\x1b[31m"}.items():
+            dset = file.create_dataset(name, data=[1.0, 2.0])
+            dset.attrs.create("dim_names", [dim], dtype=text)
+            dset.attrs.create("units", b"\xb0C", dtype=text)
+    options = ["--terminal"] if command == "plot" else []
+    result = CliRunner().invoke(main, [command, "data.h5", *options])
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.output
+    result.output.encode()  # which a terminal of UTF-8 does
+    assert r"n\xff" in result.output
+    assert r"\x1b[31m" in result.output

@@ -6,8 +6,9 @@ import pytest
 
 from utopya_backend import yaml
 from utopya_backend.io import OutputFile, open_output, write_labels
-from utopya_backend.io.ensemble import MissingUniversesWarning
+from utopya_backend.io.ensemble import MissingUniversesWarning, as_coords
 from utopya_backend.io.stacking import Pool
+from utopya_backend.plotting.select import data_variables, swept_dims
 
 
 def number_of(point):
@@ -195,6 +196,91 @@ def test_coordinates_that_cannot_be_joined(make_run, coords):
         tree = open_output(make_run(write))
     assert "k" not in tree.coords
     assert (tree["x"] == [1, 2, 3]).all()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (np.array([1, 2, 3]), np.array(["1", "2", "3"])),
+        (np.array([1, 2, 2**60 + 1]), np.array([0.5, 1.0, 2.0])),
+        (np.array([1, 2, -1]), np.array([1, 2, 2**63 + 1], np.uint64)),
+    ],
+)
+def test_labels_are_not_converted_to_join_them(make_run, one, other):
+    def write(file, point):
+        dset = file.create_dataset("x", data=[1, 2, 3])
+        write_labels(dset, ["k"], {"k": one if point["seed"] == 1 else other})
+
+    with pytest.warns(UserWarning, match="or of another type: they are left out"):
+        assert "k" not in open_output(make_run(write)).coords
+
+
+def test_labels_that_differ_by_rounding(make_run):
+    def write(file, point):
+        steps = np.arange(5) * 0.1 if point["seed"] == 1 else np.cumsum([0.1] * 5) - 0.1
+        dset = file.create_dataset("x", data=np.arange(5))
+        write_labels(dset, ["k"], {"k": steps})
+
+    text = r"labels of 'k' of 'x' differ by rounding only: 0\.\d* and 0\.\d*"
+    with pytest.warns(UserWarning, match=text):
+        x = open_output(make_run(write))["x"]
+    assert x.notnull().sum("k").min() == 5  # each is where its own label says
+
+
+def test_parameters_that_differ_by_rounding(make_run):
+    space = "!pspace {a: !sweep {default: 0, values: [0.3, 0.1, 0.30000000000000004]}}"
+    run = make_run(lambda file, point: file.update(n=1), space)
+    match = (
+        "labels of the parameter a differ by rounding only: 0.3 and 0.30000000000000004"
+    )
+    with pytest.warns(UserWarning, match=match):
+        assert open_output(run).sizes["a"] == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "coords"),
+    [
+        ([1, "1"], ["1", "'1'"]),
+        ([1, 2.5], [1, 2.5]),
+        ([True, False], [True, False]),
+        ([True, 2], ["True", "2"]),
+        ([2**60 + 1, 0.5], [str(2**60 + 1), "0.5"]),
+        ([2**63 + 1, -1], [str(2**63 + 1), "-1"]),
+        ([2**70, 1], [str(2**70), "1"]),
+        ([None, "None"], ["None", "'None'"]),
+        (["a", "b"], ["a", "b"]),
+        ([float("nan"), 1.0], [float("nan"), 1.0]),
+        ([[1], [1, 2]], ["[1]", "[1, 2]"]),
+    ],
+)
+def test_coordinates_of_parameters(values, coords):
+    made = as_coords(values)
+    assert made.dtype.kind in "biufU"
+    np.testing.assert_array_equal(made, coords)
+
+
+@pytest.mark.parametrize("name", ["status", "universe"])
+@pytest.mark.parametrize("also", ["", "seed: !sweep {default: 0, range: [2]}"])
+def test_parameters_that_are_called_as_what_a_run_says(make_run, name, also):
+    space = f"!pspace\n{name}: !sweep {{default: 0, values: [7, 8]}}\n{also}\n"
+    tree = open_output(make_run(lambda file, point: file.update(n=1), space))
+    assert tree[name].values.tolist() == [7, 8]
+    assert tree[f"{name}_"].sizes == tree["n"].sizes
+    assert tree["n"].sizes[name] == 2
+    other = "universe" if name == "status" else "status"
+    assert tree[other].sizes == tree["n"].sizes
+    assert swept_dims(tree) == tree["n"].dims
+    assert list(data_variables(tree)) == ["n", "number"]
+
+
+def test_coupled_parameter_that_is_called_status(make_run):
+    space = """!pspace
+a: !sweep {default: 0, values: [1, 2]}
+status: !coupled-sweep {default: 7, target_name: a, values: [3, 4]}
+"""
+    tree = open_output(make_run(lambda file, point: file.update({"M/n": 1}), space))
+    assert tree["status"].values.tolist() == ["unknown", "unknown"]
+    assert tree["M/n"]["status"].values.tolist() == [3, 4]
 
 
 def test_types_that_differ(make_run):

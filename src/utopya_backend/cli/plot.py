@@ -20,6 +20,7 @@ from ..errors import (
     UnknownDimensionError,
 )
 from ..io.opening import reporting_damage
+from ..io.walking import visible
 from .paths import short
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def plot(
             _show(picture, title)
         else:
             file = _write(picture, title, output, path, name, animate)
-            click.echo(short(file))
+            click.echo(visible(str(short(file))))
             if open_ and click.launch(str(file)) != 0:
                 click.echo("There is no program here that opens it.", err=True)
 
@@ -250,7 +251,7 @@ def _choose(
     if problems and not number:
         raise NotDrawableError("Nothing can be drawn. " + " ".join(problems))
     for problem in problems:
-        click.echo(f"Not drawn: {problem}", err=True)
+        click.echo(f"Not drawn: {visible(problem)}", err=True)
 
 
 def _show(picture: "Picture", title: str) -> None:
@@ -295,4 +296,4 @@ def _short_warnings() -> Iterator[None]:
         yield
     # Each of many universes may give the same one.
     for message in dict.fromkeys(str(warning.message) for warning in caught):
-        click.echo(f"Warning: {message}", err=True)
+        click.echo(f"Warning: {visible(message)}", err=True)

@@ -13,7 +13,7 @@ from ..io.labels import read_coords, read_dims
 from ..io.opening import find_outputs, open_for_reading, reporting_damage
 from ..io.recovery import Recovery, describe_unknown, find_writer
 from ..io.summary import format_size
-from ..io.walking import all_datasets, is_time_series, members, printable
+from ..io.walking import all_datasets, is_time_series, members, printable, visible
 from ..io.writer import Life
 from ..timer import format_elapsed
 
@@ -51,9 +51,9 @@ def _show_file(path: Path) -> None:
     file, recovery = open_for_reading(path)
     with file, reporting_damage(path):
         lines = list(_describe(file, _state(path, file, recovery)))
-    click.echo(f"{path} ({format_size(path.stat().st_size)})")
+    click.echo(f"{visible(str(path))} ({format_size(path.stat().st_size)})")
     for line in lines:
-        click.echo(f"  {line}".rstrip())
+        click.echo(f"  {visible(line)}".rstrip())
 
 
 def _state(path: Path, file: h5py.File, recovery: Recovery) -> str:

@@ -16,6 +16,7 @@ from .lazy import Array, InMemory, Labelled
 from .opening import universe_number
 from .reading import Node, read_file
 from .record import read_record, status_by
+from .rounding import warn_of_rounding
 from .stacking import Group
 
 UNREADABLE = "unreadable"
@@ -93,6 +94,8 @@ def read_run(directory: Path, files: Sequence[Path]) -> Node:
             f"No universe in {directory} can be read: {problems[-1]}"
         )
     outer = {name: as_coords(values) for name, values in space.coords.items()}
+    for name, values in outer.items():
+        warn_of_rounding(f"the parameter {name}", [values])
     run = universes.stack(outer)
     run.attrs["missing_universes"] = missing
     run.coords = {
@@ -143,7 +146,8 @@ def _describe_universes(
         numbers[position] = number
         status[position] = states.get(number, "missing")
     for name, values in {"universe": numbers, "status": status}.items():
-        if name not in outer:
+        # A parameter of that name keeps it, and this gets an underscore; see io.tree.
+        if name not in outer or not np.array_equal(values, outer[name]):
             run.variables[name] = Labelled(tuple(outer), InMemory(values), outer)
 
 
@@ -154,9 +158,19 @@ def as_coords(values: Sequence[Any]) -> Array:
         values: The values. If they are not all numbers, or all strings, their
             texts are the coordinates.
     """
-    if all(isinstance(value, (bool, int, float)) for value in values):
-        return np.array(values)
-    return np.array([str(value) for value in values])
+    types = {type(value) for value in values}
+    if types <= {bool} or types <= {int, float}:
+        coords = np.array(values)
+        # One type may not hold all of them exactly.
+        is_exact = all(
+            a == b or a != a for a, b in zip(coords.tolist(), values, strict=True)
+        )
+        if is_exact and coords.dtype.kind in "biuf":
+            return coords
+    texts = [str(value) for value in values]
+    if len(set(texts)) < len(texts):  # as of 1 and "1"
+        texts = [repr(value) for value in values]
+    return np.array(texts)
 
 
 def _listed(problems: Sequence[str]) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 from ..errors import InexactError
 from .last import is_time
 from .lazy import Array, Labelled, LazyArray, PlacedArray, StackedArray
-from .missing import all_missing, common_type, put, with_missing
+from .missing import MAX_EXACT, all_missing, common_type, put, with_missing
 from .reading import Node
+from .rounding import warn_of_rounding
 
 Position = tuple[int, ...]
 """Where a universe is: its index along each of the swept parameters"""
@@ -212,19 +213,36 @@ def _join(what: str, all_coords: list[Array | None]) -> tuple[Array | None, _Pla
         np.array_equal(coords, longest[: len(coords)]) for coords in distinct.values()
     ):
         return longest, {}
-    if is_some_missing or any(
-        len(np.unique(coords)) < len(coords) for coords in distinct.values()
+    if (
+        is_some_missing
+        or not _can_be_joined(list(distinct.values()))
+        or any(len(np.unique(coords)) < len(coords) for coords in distinct.values())
     ):
         warnings.warn(
             f"The coordinates of {what} differ between universes, and some are missing "
-            "or repeated: they are left out.",
+            "or repeated, or of another type: they are left out.",
             stacklevel=2,
         )
         return None, {}
+    warn_of_rounding(what, distinct.values())
     joined = np.unique(np.concatenate(list(distinct.values())))
     return joined, {
         key: np.searchsorted(joined, coords) for key, coords in distinct.items()
     }
+
+
+def _can_be_joined(all_coords: list[Array]) -> bool:
+    """Whether each of the coordinates remains what it is."""
+    if len({coords.dtype.kind in "OSU" for coords in all_coords}) > 1:
+        return False  # a number and its text are not the same
+    kinds = {coords.dtype.kind for coords in all_coords}
+    integers = [c for c in all_coords if c.dtype.kind in "iu" and len(c)]
+    # Integers that differ in type become floats, too.
+    return (
+        len({c.dtype for c in all_coords}) == 1
+        or kinds <= {"U"}
+        or all(c.min() >= -MAX_EXACT and c.max() <= MAX_EXACT for c in integers)
+    )
 
 
 def common(

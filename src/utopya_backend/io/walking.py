@@ -1,5 +1,6 @@
 """Going through all that is in an HDF5 file, whatever its links lead to."""
 
+import unicodedata
 from collections.abc import Iterator
 
 import h5py
@@ -43,6 +44,23 @@ def printable(name: str | bytes) -> str:
         name: The name; h5py gives bytes then.
     """
     return name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
+
+
+def visible(text: str) -> str:
+    """A text of which each character can be printed; lines remain lines.
+
+    Args:
+        text: Whatever files or users have for a name, a unit, a value
+    """
+    return "".join(
+        char.encode("unicode_escape").decode()
+        if unicodedata.category(char) in _INVISIBLE and char != "\n"
+        else char
+        for char in text
+    )
+
+
+_INVISIBLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, no characters, line ends
 
 
 def leaves(

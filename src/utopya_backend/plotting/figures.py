@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import ConfigError, MissingPackageError
+from ..io.walking import visible
 from .axes import Axis as AxisOfPicture
 from .axes import lay_out
 from .colors import STATES, line_colors
-from .pictures import Bars, Image, Lines, Map, Picture, map_texts, visible
+from .pictures import Bars, Image, Lines, Map, Picture, map_texts
 from .reduce import Array
 
 try:

@@ -1,6 +1,5 @@
 """What a picture shows, whoever draws it: small values, read and reduced already."""
 
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
@@ -157,20 +156,3 @@ def map_texts(item: T, change: Callable[[str], str]) -> T:
         texts = {f.name: map_texts(getattr(item, f.name), change) for f in fields(item)}
         new = replace(item, **texts)
     return new  # type: ignore[no-any-return]  # it has the type of the item
-
-
-def visible(text: str) -> str:
-    """A text in which each character can be drawn; lines remain lines.
-
-    Args:
-        text: Whatever users or files have for a name, a unit, a value
-    """
-    return "".join(
-        char.encode("unicode_escape").decode()
-        if unicodedata.category(char) in _INVISIBLE and char != "\n"
-        else char
-        for char in text
-    )
-
-
-_INVISIBLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, no characters, line ends

@@ -32,7 +32,8 @@ def data_variables(tree: xarray.DataTree) -> dict[str, xarray.DataArray]:
     return {
         path: variable
         for path, variable in all_variables(tree).items()
-        if path not in _UNIVERSES and not path.rsplit("/", 1)[-1].startswith("_")
+        if path.rstrip("_") not in _UNIVERSES
+        and not path.rsplit("/", 1)[-1].startswith("_")
     }
 
 
@@ -42,9 +43,12 @@ def swept_dims(tree: xarray.DataTree) -> tuple[str, ...]:
     Args:
         tree: What :py:func:`~utopya_backend.io.open_output` returns
     """
-    if "missing_universes" not in tree.attrs or "status" not in tree.dataset:
-        return ()
-    return tuple(map(str, tree.dataset["status"].dims))
+    if "missing_universes" in tree.attrs:
+        # With an underscore, if a parameter has that name
+        for name, variable in tree.dataset.data_vars.items():
+            if str(name).rstrip("_") in _UNIVERSES:
+                return tuple(map(str, variable.dims))
+    return ()
 
 
 def find_variables(tree: xarray.DataTree, name: str) -> dict[str, xarray.DataArray]:

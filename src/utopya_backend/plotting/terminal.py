@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ..io.walking import visible
 from .axes import lay_out, limits_as_texts
 from .colors import STATES, VIRIDIS, blend, line_colors, rgb
-from .pictures import Bars, Image, Lines, Map, Picture, map_texts, visible
+from .pictures import Bars, Image, Lines, Map, Picture, map_texts
 from .reduce import Array
 
 _MIN_WIDTH = 30
