@@ -38,8 +38,14 @@ def test_what_is_read_is_the_same(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["!is-positive a", "!param {default: 1, limits: 3}", "!param {default: 1, no: 2}"],
-)
+    [
+        "!is-positive a", "!param {default: 1, limits: 3}",
+        "!param {default: 1, no: 2}",
+        "!param {default: 1, limits: [a, b]}", "!param {default: 1, is_any_of: 5}",
+        "!param {default: 1, is_any_of: !range [1000000000000]}",
+        "!param {default: 1, dtype: no}", "!param {default: 1, is_any_of: word}",
+    ],
+)  # fmt: skip
 def test_senseless_constraint(text):
     with pytest.raises(yaml.YAMLError, match="this constraint makes no sense"):
         yaml.load_with_constraints(f"a: {text}")

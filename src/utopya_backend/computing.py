@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .errors import ConfigError
-from .limits import MAX_BITS, MAX_DIGITS, MAX_VALUES, check_integer
+from .limits import MAX_BITS, MAX_DIGITS, MAX_VALUES, check_integer, length_of
 
 _MAX_EXPRESSION = 1000
 _TOO_LARGE = (
@@ -35,7 +35,7 @@ def number_of_values(tag: str, content: Any) -> float:
     Raises:
         ValueError: If it makes an integer that is too large
     """
-    in_ranges = sum(map(_length, _ranges_in(content)))
+    in_ranges = sum(map(length_of, _ranges_in(content)))
     number_of = _NUMBERS[tag]
     try:
         if tag in _OF_ONE_ARGUMENT or not isinstance(content, (list, dict)):
@@ -157,7 +157,7 @@ def _of_linspace(start: Any, stop: Any, num: float = 50, *args: Any) -> float:
 
 def _of_listgen(*args: Any, **kwargs: Any) -> float:
     made = kwargs.get("from_range", args)
-    number = _length(range(*made)) if made else 0
+    number = length_of(range(*made)) if made else 0
     # It goes through all of them for each value that it removes.
     work = (number + len(kwargs.get("append") or ())) * len(kwargs.get("remove") or ())
     return max(number, work / 1000)
@@ -180,7 +180,7 @@ def _of_sweep(**entries: Any) -> float:
         if entries.get(key) is not None
     )
     if entries.get("range") is not None:
-        number += _length(range(*entries["range"]))
+        number += length_of(range(*entries["range"]))
     return number
 
 
@@ -219,11 +219,6 @@ def _ranges_in(value: Any) -> Iterator[range]:
     elif isinstance(value, list):
         for element in value:
             yield from _ranges_in(element)
-
-
-def _length(values: range) -> int:
-    """As ``len``, which knows machine words only."""
-    return max(0, -((values.start - values.stop) // values.step))
 
 
 _NUMBERS: dict[str, Callable[..., float]] = {

@@ -8,12 +8,13 @@ import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Number
+from numbers import Number, Real
 from typing import Any
 
 import numpy as np
 
 from .errors import ConfigError, Mistakes, reporting, show, suggest
+from .limits import check_range
 
 Path = tuple[str | int, ...]
 """A place in a configuration: keys and indices from the root on"""
@@ -45,6 +46,8 @@ _KINDS = {
     "U": "a string",
 }
 """Kinds of data types in words"""
+
+_MAX_CHOICES = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +87,19 @@ class Constraint:
             )
         if self.limits and self.is_any_of:
             raise ValueError("it has both limits and is_any_of")
+        if self.is_any_of is not None:
+            if not isinstance(self.is_any_of, (list, tuple, set, range, Mapping)):
+                raise TypeError(
+                    f"is_any_of has to be a list, but is {show(self.is_any_of)}"
+                )
+            check_range(self.is_any_of, "is_any_of has")
         if self.limits is not None:
             if not isinstance(self.limits, (tuple, list)):
                 raise TypeError(f"limits has to be a list, but is {show(self.limits)}")
             if len(self.limits) != 2:
                 raise ValueError(f"limits has to have 2 elements, but is {self.limits}")
+            if not all(one is None or isinstance(one, Real) for one in self.limits):
+                raise TypeError(f"limits has to have numbers, but is {self.limits}")
             if self.default is not None and not isinstance(self.default, Number):
                 raise TypeError(f"limits of {show(self.default)}, which is no number")
         if self.dtype is not None:
@@ -115,9 +126,12 @@ class Constraint:
         """
         if self.is_any_of and value not in self.is_any_of:
             names = [one for one in self.is_any_of if isinstance(one, str)]
+            choices = [repr(one) for one in list(self.is_any_of)[:_MAX_CHOICES]]
+            if len(self.is_any_of) > _MAX_CHOICES:
+                choices += ["…"]
             return (
-                f"has to be one of {', '.join(map(repr, self.is_any_of))}, but is "
-                f"{show(value)}.{suggest(value, names)}"
+                f"has to be one of {', '.join(choices)}, but is {show(value)}."
+                f"{suggest(value, names)}"
             )
         if self.dtype is not None and not self._fits_dtype(value):
             kind = _KINDS.get(self.dtype.kind, "a value")

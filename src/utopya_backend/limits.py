@@ -100,11 +100,34 @@ def check_integer(value: Any) -> None:
         raise ConfigError(_TOO_MANY_DIGITS.format(f"about {number:,}"))
 
 
+def length_of(values: range) -> int:
+    """As ``len``, which knows machine words only.
+
+    Args:
+        values: The range
+    """
+    return max(0, -((values.start - values.stop) // values.step))
+
+
+def check_range(values: Any, what: str) -> None:
+    """Refuses a range that is too long to go through all of it.
+
+    Args:
+        values: The range; or anything else
+        what: What it is, as the start of a sentence
+
+    Raises:
+        ValueError: If it is
+    """
+    if isinstance(values, range):
+        check_number(length_of(values), what)
+
+
 def check_value(value: Any) -> None:
     """Checks what was read by another parser, which has its own limits.
 
     Args:
-        value: Dicts and lists, which do not contain themselves
+        value: Dicts and lists
 
     Raises:
         ValueError: If it is too large
@@ -115,7 +138,7 @@ def check_value(value: Any) -> None:
         check_number(number := number + len(level))
         for one in level:
             check_integer(one)
-        collections = [one for one in level if isinstance(one, (Mapping, list))]
+        collections = [one for one in level if isinstance(one, (Mapping, list, tuple))]
         check_depth(depth := depth + bool(collections))
         level = [element for one in collections for element in _elements_of(one)]
 

@@ -32,6 +32,7 @@ from .errors import (
 )
 from .finding import ModelInfo, load_class
 from .io.runs import TIME_FORMAT, note_beginning
+from .limits import check_value
 from .model.config import (
     DEFAULTS,
     ROOT_KEYS,
@@ -162,6 +163,7 @@ def assemble_cfg(
     _update(cfg, settings or {})
     _update(cfg, {**updates, "root_model_name": model.name})
     cfg.setdefault(model.name, {})
+    check_value(cfg)  # as it is read again
     check_constraints(cfg, constraints_of(model, cfg_files), mistakes)
     return cfg
 

@@ -72,6 +72,10 @@ def test_missing_key(cfg, text):
     [
         *[("seed", seed) for seed in (-1, 1.5, 42.0, "42", None, True, [1])],
         *[("monitor_emit_interval", x) for x in (-1, "2s", None, math.nan, True)],
+        ("monitor_emit_interval", 10**400),
+        ("output", {"commit_interval": 10**400}),
+        ("root_model_name", "a\0b"),
+        ("root_model_name", "\ud800"),
         ("log_levels", "info"),
         ("log_levels", {"model": "loud"}),
         ("log_levels", {"backend": "loud"}),
@@ -127,6 +131,14 @@ def test_invalid_step_number(value):
         parse_step_number("num_steps", value, minimum=0)
 
 
+@pytest.mark.parametrize("value", [10**18 + 1, 1e308, 2**63, 10**400])
+def test_too_many_steps(value):
+    for key in ("num_steps", "write_start", "write_every"):
+        with pytest.raises(ValueError, match=f"{key} has to be at most 1,000,000,0"):
+            parse_steps({"num_steps": 3, key: value})
+    assert parse_steps({"num_steps": 1e18}) == (10**18, 0, 1)
+
+
 def test_steps():
     assert parse_steps({"num_steps": 3.0}) == (3, 0, 1)
     cfg = {"num_steps": 3, "write_start": 2, "write_every": 5, "more": 1}
@@ -149,7 +161,8 @@ def test_invalid_steps():
     ("key", "value"),
     [
         ("enabled", "no"), ("write", 1), ("show_on_exit", None), ("group_name", ""),
-        ("group_name", 3), ("compression", 10), ("compression", "x"), ("dtype", "foo"),
+        ("group_name", 3), ("group_name", "a\0"), ("group_name", "\udfff"),
+        ("compression", 10), ("compression", "x"), ("dtype", "foo"),
         ("info_fstr", "{nope}"), ("info_fstr", 3), ("info_kwargs", {"name": 1}),
         ("info_kwargs", 3),
     ],
@@ -184,7 +197,7 @@ def test_output_path(tmp_path, monkeypatch):
     assert check_output_path({"output_path": "data.h5"}) == "data.h5"
 
 
-@pytest.mark.parametrize("path", [None, 3, ""])
+@pytest.mark.parametrize("path", [None, 3, "", "a\0b", "\ud800"])
 def test_no_path(path):
     with pytest.raises(ValueError, match="has to be the path of the HDF5 file"):
         check_output_path({"output_path": path})

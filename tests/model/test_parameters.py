@@ -43,6 +43,17 @@ def test_wrong_parameters():
     assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
 
 
+def test_ranges_that_are_too_long_to_go_through():
+    def setup(*, few: tuple[int, ...] = (), some: list[float] = (), any_=None): ...
+
+    long = dict.fromkeys(("few", "some"), range(10**30))
+    with pytest.raises(ConfigError) as error:
+        check_parameters(setup, long, section="M")
+    assert "M.few is made a tuple, and has more than 2,000,000" in str(error.value)
+    assert "M.some is checked one by one, and has more" in str(error.value)
+    assert check_parameters(setup, {"any_": range(10**30)}, section="M")
+
+
 def test_parameter_at_the_root_level():
     with pytest.raises(
         TypeError, match=r"at the root level. Write instead:\nM:\n  bet"

@@ -27,6 +27,7 @@ from ..io.summary import (
     signal_in,
     summarize,
 )
+from ..limits import MAX_DIGITS, check_value
 from ..logging import LOG_LEVELS
 from ..process import error_in, run_process, users_line, warnings_in
 from ..signal import SIG_STOPCOND
@@ -48,8 +49,11 @@ class Seed(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
         """Reads an integer, or takes a random one."""
         if value == "random":
             return secrets.randbits(32)
-        if not value.isdecimal():
-            self.fail(f"'{value}' is no integer of at least 0, nor `random`.", *args)
+        if not value.isdecimal() or len(value) > MAX_DIGITS:
+            problem = "is no integer of at least 0, nor `random`"
+            if value.isdecimal():
+                problem = f"has more than {MAX_DIGITS:,} digits"
+            self.fail(f"'{value[:50]}' {problem}.", *args)
         return int(value)
 
 
@@ -303,6 +307,7 @@ def nested(settings: tuple[tuple[list[str], Any], ...]) -> dict[str, Any]:
                     f"that {'.'.join([*path, last])} cannot be set."
                 )
         section[last] = value
+    check_value(result)
     return result
 
 

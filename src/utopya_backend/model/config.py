@@ -7,6 +7,7 @@ import functools
 import math
 import numbers
 import os
+import sys
 from collections.abc import Callable, Mapping, Set
 from typing import Any
 
@@ -50,6 +51,10 @@ ROOT_KEYS = frozenset(
     }
 )
 """All root-level keys that this package or the frontend know"""
+
+
+MAX_STEPS = 10**18
+"""The largest number of steps: times have to be integers of 64 bits"""
 
 
 def check_root_cfg(root_cfg: Any, mistakes: Mistakes | None = None) -> dict[str, Any]:
@@ -140,7 +145,7 @@ def check_output_path(cfg: Mapping[str, Any]) -> str:
         PermissionError: If that cannot be written to
     """
     path = _require(cfg, "output_path", "the path of the HDF5 file to write")
-    if not isinstance(path, (str, os.PathLike)) or not str(path):
+    if not isinstance(path, (str, os.PathLike)) or not _can_be_path(path):
         raise ConfigError(
             f"output_path has to be the path of the HDF5 file to write, but is "
             f"{show(path)}. Write e.g.: output_path: /data/uni0/data.h5"
@@ -165,6 +170,13 @@ def check_output_path(cfg: Mapping[str, Any]) -> str:
         )
     _check_absent(journal_path(path), not is_free(path))
     return path
+
+
+def _can_be_path(path: str | os.PathLike[str]) -> bool:
+    try:
+        return os.fsencode(path) != b"" and "\0" not in os.fspath(path)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
 
 
 def _check_absent(path: str, is_there: bool) -> None:
@@ -194,6 +206,11 @@ def parse_step_number(key: str, value: Any, *, minimum: int) -> int:
         raise ConfigError(
             f"{key} has to be a whole number of at least {minimum}, but is "
             f"{show(value)}. Write e.g.: {key}: {1 if 'write' in key else 100}"
+        )
+    if value > MAX_STEPS:
+        raise ConfigError(
+            f"{key} has to be at most {MAX_STEPS:,}, but is {show(value)}: so many "
+            f"steps take for ever. Write e.g.: {key}: 1000000"
         )
     return int(value)
 
@@ -243,7 +260,7 @@ def check_benchmark(cfg: Mapping[str, Any], *, section: str) -> None:
                 f"strings), but is {show(cfg[key])}."
             )
     name = cfg.get("group_name", "benchmark")
-    if not isinstance(name, str) or not name:
+    if not _is_name(name):
         raise ConfigError(
             f"{section}.group_name has to be the name of a group, but is "
             f"{show(name)}. Write e.g.: group_name: benchmark"
@@ -323,8 +340,8 @@ def _check_driver(driver: Any) -> None:
 def _check_commit_interval(interval: Any) -> None:
     if not _is_duration(interval) or interval == math.inf:
         raise ConfigError(
-            "output.commit_interval has to be a number of seconds, at least 0, but is "
-            f"{show(interval)}."
+            "output.commit_interval has to be a number of seconds from 0 to 1e308, but "
+            f"is {show(interval)}."
         )
 
 
@@ -343,7 +360,7 @@ _OUTPUT_CHECKS: dict[str, Callable[[Any], None]] = {
 
 
 def _check_name(name: Any) -> None:
-    if not isinstance(name, str) or name in ("", ".", "..") or "/" in name:
+    if not _is_name(name) or "/" in name:
         raise ConfigError(
             f"root_model_name has to be a string without slashes, but is "
             f"{show(name)}. Write e.g.: root_model_name: SIR"
@@ -355,6 +372,16 @@ def _check_name(name: Any) -> None:
         )
 
 
+def _is_name(name: Any) -> bool:
+    """Whether something in an HDF5 file can be called so."""
+    if not isinstance(name, str) or name in ("", ".", "..", "/") or "\0" in name:
+        return False
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+
+
 def _is_plain(value: Any) -> bool:
     """Whether it looks the same in a message as in a file."""
     return isinstance(value, (str, int, float, list, dict)) or value is None
@@ -362,14 +389,14 @@ def _is_plain(value: Any) -> bool:
 
 def _is_duration(value: Any) -> bool:
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return is_number and bool(value >= 0)
+    return is_number and (0 <= value <= sys.float_info.max or value == math.inf)
 
 
 def _check_monitor_emit_interval(interval: Any) -> None:
     if not _is_duration(interval):
         raise ConfigError(
-            "monitor_emit_interval has to be a number of seconds, at least 0, but is "
-            f"{show(interval)}. Write e.g.: monitor_emit_interval: 2.0"
+            "monitor_emit_interval has to be a number of seconds from 0 to 1e308, but "
+            f"is {show(interval)}. Write e.g.: monitor_emit_interval: 2.0"
         )
 
 

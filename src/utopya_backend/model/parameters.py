@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigError, ParameterError, reporting, show, suggest
+from ..limits import check_range
 from .annotations import (
     UNIONS,
     arguments_of,
@@ -302,6 +303,7 @@ def _check_elements(*kinds: type) -> Check:
 
 def _check_tuple(value: Any, annotation: Any, path: str) -> Any:
     size = size_of(annotation)
+    check_range(value, f"{path} is made a tuple, and has")
     if not isinstance(value, _LISTS) or size not in (None, len(value)):
         raise _misfit(value, annotation, path)
     args = typing.get_args(annotation)
@@ -313,6 +315,7 @@ def _check_tuple(value: Any, annotation: Any, path: str) -> Any:
 
 def _check_each(values: Any, annotations: Iterable[Any], path: str) -> Any:
     """The values as they are, if nothing in them was to be converted."""
+    check_range(values, f"{path} is checked one by one, and has")
     if isinstance(annotations, itertools.repeat) and _needs_no_look(
         values, next(annotations)
     ):
