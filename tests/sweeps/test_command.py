@@ -1,6 +1,7 @@
 """``utopya-backend sweep``, with real processes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,11 +11,13 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from paramspace import ParamDim
 
 from utopya_backend import load_cfg_file
 from utopya_backend.cli import main
-from utopya_backend.errors import FileInUseError
+from utopya_backend.errors import FileInUseError, MissingFileError
 from utopya_backend.io import open_output
+from utopya_backend.sweeps import api
 from utopya_backend.sweeps.directory import SweepDirectory
 
 from .conftest import outcomes, record, run_dir, wait_until
@@ -418,6 +421,63 @@ def test_killed_after_the_run_together_with_its_supervisor(model, write):
     assert sweep("--continue", "out/M", "--dry-run").output.startswith("1 universes")
     assert "1 finished, 1 before" in sweep("--continue", "out/M").output
     assert outcomes(run_dir()) == {"uni1": "finished", "uni2": "finished"}
+
+
+@pytest.fixture(params=[[], ["--fresh"]], ids=["warm", "fresh"])
+def waiting(model, write, request):
+    """A sweep of three universes that wait for a file `go` to be there."""
+    script = model / "run_model.py"
+    script.write_text(script.read_text().replace(
+        'if self.what == "raise":',
+        'while not os.path.exists("go"): time.sleep(0.01)\n'
+        '        if self.what == "raise":'))  # fmt: skip
+    cfg = write("M: {what: !sweep {default: '', values: [a, raise, b]}}")
+    process = start("M", cfg, "-W", "1", "--note", "first", *request.param)
+    wait_until(lambda: list(Path().glob("out/M/*/data/uni1/data.h5")))
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_directory_that_is_moved(waiting):
+    """The sweep goes on where it is now, and nothing is lost."""
+    Path("out").rename("kept")
+    Path("go").touch()
+    output, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 1
+    assert "3 universes, 2 finished, 1 failed" in output
+    assert "uni2 (what=raise) failed with exit code 1:" in output
+    assert "1 / 0" in output
+    (run,) = Path("kept/M").iterdir()
+    assert f"was moved to {run}." in output
+    assert f"sweep --continue {run}\n" in output
+    assert not Path("out").exists()
+    assert outcomes(run) == {"uni1": "finished", "uni2": "failed", "uni3": "finished"}
+    tree = open_output(run)
+    assert tree["M/x"].sel(what=["a", "b"]).notnull().all()
+    assert "Finished      3 / 3" in (run / "_report.txt").read_text()
+
+
+@pytest.mark.parametrize("what", ["out", "out/M/*/data"])
+def test_a_directory_that_is_deleted(waiting, what):
+    (path,) = Path().glob(what)
+    shutil.rmtree(path)
+    wait_until(lambda: "the loss of its directory" in waiting.stdout.readline())
+    Path("go").touch()
+    output, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 1
+    assert "2 not begun, after" in output
+    assert "Somebody has deleted " in output
+    assert "Traceback" not in output
+
+
+def test_a_model_that_deletes_the_whole_run(model, write):
+    script = model / "run_model.py"
+    script.write_text(script.read_text().replace(
+        "1 / 0", "__import__('shutil').rmtree('out')"))  # fmt: skip
+    params = {"what": ParamDim(default="", values=["raise", "a", "b"])}
+    with pytest.raises(MissingFileError, match=r"Somebody has deleted .*/out/M/"):
+        api.sweep(model, params, num_steps=2, out="out", workers=1, progress=False)
 
 
 def is_free():

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -23,7 +24,13 @@ from ..sweeps.options import (
     options_of,
 )
 from ..sweeps.progress import NoDisplay, SweepDisplay, display_of_sweep
-from ..sweeps.run import Summary, failures, remove_unused, run_universes
+from ..sweeps.run import (
+    Summary,
+    describe_loss,
+    failures,
+    remove_unused,
+    run_universes,
+)
 from ..sweeps.tally import Outcome
 from ..tools import format_time, load_cfg_file
 from ..universe import resolve_space
@@ -145,7 +152,7 @@ def sweep(
     info, directory, how = prepared
     _warn_of_workers(how, quiet=quiet)
     display = _display(info.name, shown=not (quiet or no_progress))
-    start = time.monotonic()
+    start, place = time.monotonic(), directory.path
     try:
         summary = run_universes(info, directory, how, display, _tell_of_end)
     except UserError:
@@ -153,6 +160,7 @@ def sweep(
             remove_unused(directory)
         raise
     _show_end(info, directory, summary, time.monotonic() - start, quiet=quiet)
+    _show_move(directory, place, summary)
     sys.exit(summary.exit_code)
 
 
@@ -343,6 +351,8 @@ def _show_end(
             f"{info.name}: {tally.total} universes, {counts or 'none to run'}"
             f"{earlier}{not_begun}, after {duration}."
         )
+    if summary.is_lost:
+        return
     _show_failures(directory, summary)
     if not quiet:
         click.echo(f"Run:   {short(directory.path)}")
@@ -351,6 +361,17 @@ def _show_end(
             f"The rest:  utopya-backend sweep --continue {short(directory.path)}",
             err=True,
         )
+
+
+def _show_move(directory: SweepDirectory, place: Path, summary: Summary) -> None:
+    """Says what has become of the directory of the run, if that is not where it was."""
+    if summary.is_lost:
+        click.echo(describe_loss(directory), err=True)
+    elif directory.path != place:
+        click.echo(
+            f"While the universes ran, {short(place)} was moved to "
+            f"{short(directory.path)}.", err=True,
+        )  # fmt: skip
 
 
 def _show_failures(directory: SweepDirectory, summary: Summary) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import MissingFileError, UserError
 from ..finding import ModelInfo
 from ..interactive import Model, find, remove_directory, settings_of
 from ..universe import resolve_space
@@ -34,7 +34,14 @@ from .options import (
     options_of,
 )
 from .progress import NoDisplay, SweepDisplay, display_of_sweep
-from .run import Failure, Summary, failures, remove_unused, run_universes
+from .run import (
+    Failure,
+    Summary,
+    describe_loss,
+    failures,
+    remove_unused,
+    run_universes,
+)
 from .tally import Outcome
 
 if TYPE_CHECKING:
@@ -247,7 +254,10 @@ def _run(
     display: SweepDisplay = NoDisplay()
     if progress:
         display = display_of_sweep(info.name, logging.getLogger().info)
-    return run_universes(info, directory, options, display)
+    summary = run_universes(info, directory, options, display)
+    if summary.is_lost:
+        raise MissingFileError(describe_loss(directory))
+    return summary
 
 
 def _returned(result: SweepResult, signum: int | None) -> SweepResult:

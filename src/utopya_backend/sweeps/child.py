@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..display import FrontendLines, Report, Several, showing_by
 from ..handover import Handover, handing_over
+from ..io.disk import DiskFile
 from ..io.source import Source
 from ..io.summary import (
     complaint_about_end,
@@ -104,6 +105,7 @@ def run_warm(
     begin_observing()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     cfg_file = make_universe(job)
+    place = DiskFile.open(job.directory, read_only=True)
     _print_to(os.path.join(job.directory, "out.log"))
     _seed_anew()
     handover = Handover(cfg_file, job.cfg, job.text, sources)
@@ -114,7 +116,7 @@ def run_warm(
         leave()  # which may close the output
     if os.getpid() != pid:  # a process that the model has forked
         os._exit(code)
-    return _checked(code, job, name, handover.end or (None, None))
+    return _checked(code, place.find(), name, handover.end or (None, None))
 
 
 def run_fresh(job: Job, program: Program, to: socket.socket) -> int:
@@ -130,23 +132,35 @@ def run_fresh(job: Job, program: Program, to: socket.socket) -> int:
     """
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     cfg_file = make_universe(job)
+    place = DiskFile.open(job.directory, read_only=True)
     reports = Reports(program.name, job.number, to)
     log_file = Path(job.directory, "out.log")
     code = run_process([*program.args, cfg_file], log_file, reports.show)
-    end = read_end(os.path.join(job.directory, "data.h5"))
-    return _checked(code, job, program.name, end)
+    where = place.find()
+    end = read_end(os.path.join(where or job.directory, "data.h5"))
+    return _checked(code, where, program.name, end)
 
 
-def _checked(code: int, job: Job, name: str, end: tuple[str | None, int | None]) -> int:
+def _checked(
+    code: int, where: str | None, name: str, end: tuple[str | None, int | None]
+) -> int:
     """The exit code; another one, if the run was not finished though it is 0.
 
     If all is well, the log gets the last word of the program.
+
+    Args:
+        code: The exit code of the program
+        where: Where the directory is now, unless somebody has deleted it
+        name: The name of the model
+        end: How its run has ended
     """
-    log = os.path.join(job.directory, "out.log")
+    if where is None:
+        return code or 1
+    log = os.path.join(where, "out.log")
     if code == 0 and (signum := signal_in(end[0])):
         code = 128 + signum
     elif code == 0 and (
-        complaint := complaint_about_end(*end) or complaint_about_output(job.directory)
+        complaint := complaint_about_end(*end) or complaint_about_output(where)
     ):
         with suppress(OSError), open(log, "a", encoding="utf-8") as file:
             print(f"Error: {name} {complaint}", file=file)

@@ -20,7 +20,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
@@ -31,6 +31,7 @@ from ..errors import (
     MissingFileError,
     OutputDirectoryError,
 )
+from ..io.disk import DiskFile
 from ..io.record import RECORD, read_record
 from ..io.recovery import describe_unknown, find_writer
 from ..io.runs import latest_run
@@ -54,7 +55,7 @@ class SweepDirectory:
     """Where the universes of a sweep are.
 
     Attributes:
-        path: The directory
+        path: The directory, where it is now
         space: The parameter space
         settings: What else is known of the sweep: the content of
             ``config/sweep_cfg.yml``
@@ -72,6 +73,7 @@ class SweepDirectory:
         self.space = space
         self.settings = settings
         self._record: FileIO | None = None
+        self._handle: DiskFile | None = None
 
     @classmethod
     def make(
@@ -156,7 +158,10 @@ class SweepDirectory:
         """
         path = self.path / RECORD
         # Without a buffer, a line that cannot be written is not tried once more.
-        with open(path, "a+b", buffering=0) as record:
+        with (
+            open(path, "a+b", buffering=0) as record,
+            closing(DiskFile.open(str(self.path), read_only=True)) as self._handle,
+        ):
             try:
                 fcntl.flock(record, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -174,7 +179,18 @@ class SweepDirectory:
             try:
                 yield record.fileno()
             finally:
-                self._record = None
+                self._record = self._handle = None
+
+    def find(self) -> bool:
+        """Looks where the directory is now: it may have been moved while it is in use.
+
+        Returns:
+            Whether it is there, and has a place for universes
+        """
+        assert self._handle is not None  # it is in use
+        where = self._handle.find()
+        self.path = self.path if where is None else Path(where)
+        return where is not None and (self.path / "data").is_dir()
 
     def begin(self, numbers: Iterable[int]) -> None:
         """Notes that universes are run, of which the record says that they were.

@@ -34,18 +34,21 @@ class Summary:
         tally: What has become of its universes
         ended_by: Why it has ended early; empty if it has not
         signum: The signal that has ended it, if one has
+        is_lost: Whether its directory is gone, with all data
     """
 
     tally: Tally
     ended_by: str = ""
     signum: int | None = None
+    is_lost: bool = False
 
     @property
     def exit_code(self) -> int:
         """The exit code of a command: 0 if all universes are complete."""
         if self.signum is not None:
             return 128 + self.signum
-        return 0 if self.tally.num_complete == self.tally.total else 1
+        is_complete = self.tally.num_complete == self.tally.total
+        return 0 if is_complete and not self.is_lost else 1
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,8 @@ def run_universes(
             finally:
                 display.close()
                 report.write(tally, is_over=True)
-    return Summary(tally, supervisor.ended_by, supervisor.signum)
+        is_lost = not directory.find()
+    return Summary(tally, supervisor.ended_by, supervisor.signum, is_lost)
 
 
 def _cleared(
@@ -163,13 +167,26 @@ def _shared_cwd() -> str:
         ) from None
 
 
+def describe_loss(directory: SweepDirectory) -> str:
+    """What is to be said if the directory of a sweep is gone.
+
+    Args:
+        directory: The directory
+    """
+    return (
+        f"Somebody has deleted {directory.path}, or the data in it, while its "
+        "universes ran, or moved it to where it cannot be found."
+    )
+
+
 def remove_unused(directory: SweepDirectory) -> None:
     """Removes the directory of a sweep of which no universe was begun.
 
     Args:
         directory: The directory
     """
-    if not any((directory.path / "data").iterdir()):
+    data = directory.path / "data"
+    if data.is_dir() and not any(data.iterdir()):
         shutil.rmtree(directory.path)
 
 

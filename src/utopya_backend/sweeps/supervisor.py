@@ -156,6 +156,7 @@ class Supervisor:
             Whether any are running, or will be: a cluster may be without workers for a
             while.
         """
+        self._look_at_directory()
         while not self.ended_by and self._are_left and self._engine.num_free > 0:
             number = next(self._numbers, None)
             if number is None:
@@ -223,6 +224,11 @@ class Supervisor:
             if self.ended_by and waited >= 2 * grace + _PATIENCE:
                 seconds = now - universe.start
                 self._handle(Ended(number, _KILLED, seconds, 0.0, "? (no answer)"))
+
+    def _look_at_directory(self) -> None:
+        """Follows the directory if that was moved; without it, the sweep ends."""
+        if not self._directory.find():
+            self._end("the loss of its directory", signal.SIGTERM)
 
     def _look_at_limits(self) -> None:
         limit = self._rules.time_limit
