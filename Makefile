@@ -20,7 +20,7 @@ export LC_ALL := C.UTF-8
 UTOPYA = HOME="$(FRONTEND_HOME)" PATH="$(abspath $(BIN)):$(PATH)" $(FRONTEND)/bin/utopya
 
 .PHONY: help demo frontend test lower-bounds coverage lint docs pictures kill kill-published \
-	replay full-disk readers same published-tests universe sweep-speed many-universes soak bench fit clean
+	replay full-disk readers races failed-sync same published-tests universe sweep-speed many-universes soak bench fit clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,12 @@ replay: $(VENV)/.installed  ## Rebuild a file as it is after each single write (
 
 full-disk: $(VENV)/.installed  ## Run models until no more can be written (1 min)
 	$(BIN)/python campaigns/full_disk.py 30
+
+races: $(VENV)/.installed  ## Look at files at the moment in which their writers are killed (7 min)
+	$(BIN)/python campaigns/races.py 200
+
+failed-sync: $(VENV)/.installed  ## Have each sync of a run fail (1 min)
+	$(BIN)/python campaigns/failed_sync.py
 
 readers: $(VENV)/.installed-analysis  ## Read a file 2,000 times while it is written (1 min)
 	$(BIN)/python campaigns/readers.py 2000

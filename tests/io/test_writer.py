@@ -13,7 +13,14 @@ from click.testing import CliRunner
 
 from utopya_backend.cli import main
 from utopya_backend.errors import FileInUseError, NotAnOutputFileError
-from utopya_backend.io import OutputFile, Recovery, recover, storage, writer
+from utopya_backend.io import (
+    OutputFile,
+    Recovery,
+    opening,
+    recover,
+    storage,
+    writer,
+)
 from utopya_backend.io.disk import DiskFile, Lock
 from utopya_backend.io.glance import has_writer
 from utopya_backend.io.journal import commit_in_journal, journal_path, split
@@ -142,6 +149,19 @@ def test_a_journal_that_is_replaced_between_the_look_and_the_lock(path, monkeypa
         recover(str(path))
     assert has_writer(path)
     living[0].close()
+
+
+def test_a_writer_is_killed_between_the_look_and_the_opening(path, monkeypatch):
+    """In the middle of a commit: what is opened then is no commit."""
+    kill_one(path, when="in a commit")
+    original = opening._recover
+
+    def before_the_kill(*args):
+        monkeypatch.setattr(opening, "_recover", original)
+        return Recovery.NOTHING
+
+    monkeypatch.setattr(opening, "_recover", before_the_kill)
+    assert value_in(path) == 2
 
 
 def test_two_who_recover_at_once(path):

@@ -16,7 +16,7 @@ import numpy as np
 
 from .missing import Array as Array
 from .missing import all_missing, common_type, put, with_missing
-from .opening import open_hdf5, reporting_damage
+from .opening import open_for_reading, reporting_damage
 
 Index = tuple[int | slice | Array, ...]
 """For each axis a number, a slice with a positive step, or an array of numbers.
@@ -163,13 +163,13 @@ def keeping_open() -> Iterator[None]:
 def _opened(path: str) -> Iterator[h5py.File]:
     files = _file_in_use.get()
     if files is None:
-        with open_hdf5(path) as file:
+        with open_for_reading(path)[0] as file:
             yield file
         return
     if path not in files:
         while files:  # one at a time
             files.popitem()[1].close()
-        files[path] = open_hdf5(path)
+        files[path] = open_for_reading(path)[0]
     yield files[path]
 
 

@@ -106,14 +106,21 @@ def open_for_reading(
     """
     path = os.fspath(path)
     recovery = Recovery.NOTHING
-    if os.path.exists(journal_path(path)):
-        check_signature(path)
-        recovery = _recover(path, clock, sleep)
-    try:
-        return open_hdf5(path, clock=clock, sleep=sleep), recovery
-    except (MissingFileError, NotAnOutputFileError):
-        check_signature(path)  # may know better why
-        raise
+    deadline = clock() + _PATIENCE
+    while True:
+        if os.path.exists(journal_path(path)):
+            check_signature(path)
+            recovery = _recover(path, clock, sleep)
+        try:
+            file = open_hdf5(path, clock=clock, sleep=sleep)
+        except (MissingFileError, NotAnOutputFileError):
+            if _is_in_commit(path) and clock() < deadline:
+                continue
+            check_signature(path)  # may know better why
+            raise
+        if not _is_in_commit(path) or clock() > deadline:
+            return file, recovery
+        file.close()  # its writer was killed meanwhile, in the middle of a commit
 
 
 def open_hdf5(
@@ -257,12 +264,16 @@ def _recover(
         if recovery is not None:
             return recovery
         # A commit takes a moment, a recovery by another reader, too.
-        is_complete = Journal.decode(commit_in_journal(path)) is not None
-        if not is_complete or (life is Life.LIVES and clock() > deadline):
+        if not _is_in_commit(path) or (life is Life.LIVES and clock() > deadline):
             return Recovery.NOTHING
         if life is Life.SEEMS_GONE or clock() > deadline:
             raise _unfinished(path, life, writer)
         sleep(_POLL_INTERVAL)
+
+
+def _is_in_commit(path: str) -> bool:
+    """Whether there is a commit in the journal of a file that counts."""
+    return Journal.decode(commit_in_journal(path)) is not None
 
 
 def _unfinished(path: str, life: Life, writer: Writer | None) -> UserError:

@@ -155,7 +155,8 @@ def _recover(path: str, journal_file: DiskFile) -> Recovery | None:
             _check_belongs(journal, file)
             apply(journal, file)
             file.sync()
-    os.unlink(journal_file.path)
+    with contextlib.suppress(FileNotFoundError):  # where there are no locks
+        os.unlink(journal_file.path)
     if journal is not None:
         return Recovery.REPLAYED
     return Recovery.DROPPED if content else Recovery.NOTHING
