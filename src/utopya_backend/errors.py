@@ -240,6 +240,10 @@ class LatestRunWarning(UserWarning):
     """It is not certain which of several runs was begun last."""
 
 
+class UnknownSourceWarning(UserWarning):
+    """Data may come from different sources of a model."""
+
+
 def suggest(
     name: object,
     possibilities: Iterable[str],

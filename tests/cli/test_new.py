@@ -13,7 +13,7 @@ from utopya_backend.finding import load_class
 
 SCAFFOLD = Path(new_module.__file__).parents[1] / "scaffold/NAME"
 FILES = {
-    "README.md", "Walk_base_plots.yml", "Walk_cfg.yml", "Walk_info.yml",
+    ".gitignore", "README.md", "Walk_base_plots.yml", "Walk_cfg.yml", "Walk_info.yml",
     "Walk_mv_cfg.yml", "Walk_plots.yml", "impl", "run_model.py", "test_Walk.py",
 }  # fmt: skip
 

@@ -151,7 +151,7 @@ def test_failures(model, dask):
     assert (result.counts["finished"], result.counts["failed"]) == (3, 1)
     assert "ZeroDivisionError" in result.failures[0].reason
     script.write_text(script.read_text().replace("1 / (model.x - 2)", "pass"))
-    again = continue_sweep(result.path, progress=False)
+    again = continue_sweep(result.path, force=True, progress=False)
     assert again.counts["finished"] == 4
 
 

@@ -106,7 +106,10 @@ def test_continue(model, write):
     (run / "data/uni3").rename(run / "uni3")  # missing
     script = model / "run_model.py"
     script.write_text(script.read_text().replace("1 / 0", "pass"))
-    result = sweep("--continue", str(run))
+    refused = sweep("--continue", str(run))
+    assert refused.exit_code == 2
+    assert "run_model.py has changed" in refused.output
+    result = sweep("--continue", str(run), "--force")
     assert result.exit_code == 0, result.output
     assert "2 finished, 1 before" in result.output
     assert (run / "data/uni1/data.h5").stat().st_mtime_ns == first
@@ -418,8 +421,9 @@ def test_killed_after_the_run_together_with_its_supervisor(model, write):
     process.communicate()
     wait_until(is_free)
     script.write_text(script.read_text().replace("3600", "0"))
-    assert sweep("--continue", "out/M", "--dry-run").output.startswith("1 universes")
-    assert "1 finished, 1 before" in sweep("--continue", "out/M").output
+    args = ("--continue", "out/M", "--force")
+    assert sweep(*args, "--dry-run").output.startswith("1 universes")
+    assert "1 finished, 1 before" in sweep(*args).output
     assert outcomes(run_dir()) == {"uni1": "finished", "uni2": "finished"}
 
 

@@ -11,7 +11,13 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..errors import EXIT_CODE, LatestRunWarning, UserError, suggest
+from ..errors import (
+    EXIT_CODE,
+    LatestRunWarning,
+    UnknownSourceWarning,
+    UserError,
+    suggest,
+)
 from .unread import drop_output, going_on_unread
 
 # Each in the module of its name, which is imported when it is called: most need
@@ -20,6 +26,9 @@ _COMMANDS = (
     "new", "run", "sweep", "watch", "show", "plot", "schema", "recover", "completion",
     "info",
 )  # fmt: skip
+
+
+_OURS: tuple[type[Warning], ...] = (LatestRunWarning, UnknownSourceWarning)
 
 
 class _Commands(click.Group):
@@ -60,18 +69,19 @@ class _Commands(click.Group):
 
 @contextmanager
 def _short_warnings() -> Iterator[None]:
-    """Shows which run is taken as a line, once, without the code that says so."""
+    """Shows warnings of ours as a line, once, without the code that gives them."""
     shown: set[str] = set()
 
     def show(message: Any, category: type[Warning], *args: Any) -> None:
-        if category is not LatestRunWarning:
+        if category not in _OURS:
             show_others(message, category, *args)
         elif str(message) not in shown:
             shown.add(str(message))
             click.echo(f"Warning: {message}", err=True)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", LatestRunWarning)
+        for category in _OURS:
+            warnings.simplefilter("always", category)
         show_others: Any = warnings.showwarning
         warnings.showwarning = show  # type: ignore[assignment]  # as it is called
         yield

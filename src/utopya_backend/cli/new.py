@@ -19,6 +19,7 @@ SCAFFOLD = Path(__file__).parents[1] / "scaffold" / "NAME"
 
 _PLACEHOLDER = "NAME"
 _PROGRAM = "run_model.py"
+_IGNORE = "gitignore"  # with a dot, tools that build this package would heed it
 
 # What its program and its package have under a name of their own
 _NAMES_OF_SCAFFOLD = {"Any", "StepwiseModel", "impl", "model", "np", "os", "sys"}
@@ -126,7 +127,8 @@ def _copy_scaffold(target: Path) -> None:
         inside.mkdir()
         for file in files:
             text = Path(directory, file).read_text(encoding="utf-8")
-            copy = inside / file.replace(_PLACEHOLDER, target.name)
+            name = f".{file}" if file == _IGNORE else file
+            copy = inside / name.replace(_PLACEHOLDER, target.name)
             copy.write_text(text.replace(_PLACEHOLDER, target.name), encoding="utf-8")
     program = target / _PROGRAM
     program.chmod(program.stat().st_mode | 0o111)  # which an installation may lose

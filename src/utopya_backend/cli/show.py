@@ -1,6 +1,6 @@
 """``utopya-backend show``: what is in an output file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import NotAnOutputFileError, UserError
 from ..io.labels import read_coords, read_dims
 from ..io.opening import find_outputs, open_for_reading, reporting_damage
+from ..io.provenance import ORIGIN
 from ..io.recovery import Recovery, describe_unknown, find_writer
 from ..io.summary import format_size
 from ..io.walking import all_datasets, is_time_series, members, printable, visible
@@ -22,6 +23,7 @@ _PROVENANCE = (
     "iterations", "host", "utopya_backend", "python", "numpy", "h5py", "hdf5",
 )  # fmt: skip
 
+_MAX_NAMES = 10  # of universes
 _MAX_VALUES = 10_000_000  # the range of larger datasets is not looked for
 
 
@@ -36,24 +38,46 @@ def show(path: str) -> None:
     is recovered first.
     """
     problems = []
+    origins: dict[str, dict[str, list[str]]] = {key: {} for key in ORIGIN}
     for number, data_path in enumerate(find_outputs(path)):
         if number:
             click.echo()
         try:
-            _show_file(data_path)
+            origin = _show_file(data_path)
         except UserError as error:
             problems.append(error)
+            continue
+        for key, value in origin.items():
+            origins[key].setdefault(value, []).append(data_path.parent.name)
+    for line in _describe_mixture(origins):
+        click.echo(visible(line))
     if problems:
         raise NotAnOutputFileError("\n".join(map(str, problems)))
 
 
-def _show_file(path: Path) -> None:
+def _show_file(path: Path) -> dict[str, str]:
+    """Shows a file; returns what says by what it was made."""
     file, recovery = open_for_reading(path)
     with file, reporting_damage(path):
         lines = list(_describe(file, _state(path, file, recovery)))
+        origin = {key: str(file.attrs.get(key, "unknown")) for key in ORIGIN}
     click.echo(f"{visible(str(path))} ({format_size(path.stat().st_size)})")
     for line in lines:
         click.echo(f"  {visible(line)}".rstrip())
+    return origin
+
+
+def _describe_mixture(
+    origins: Mapping[str, Mapping[str, Sequence[str]]],
+) -> Iterator[str]:
+    """In what the universes differ that has to be the same for all of them."""
+    for key, universes in origins.items():
+        if len(universes) > 1:
+            yield f"\nThe universes differ in {key}:"
+        for value, names in universes.items() if len(universes) > 1 else ():
+            shown = ", ".join(names[:_MAX_NAMES])
+            more = len(names) - _MAX_NAMES
+            yield f"  {value}  {shown}{f' and {more} more' if more > 0 else ''}"
 
 
 def _state(path: Path, file: h5py.File, recovery: Recovery) -> str:

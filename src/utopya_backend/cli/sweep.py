@@ -30,6 +30,7 @@ from ..sweeps.run import (
     failures,
     remove_unused,
     run_universes,
+    to_run,
 )
 from ..sweeps.tally import Outcome
 from ..tools import format_time, load_cfg_file
@@ -81,8 +82,9 @@ _MAX_FAILURES = 10
 )  # fmt: skip
 @click.option(
     "--force", is_flag=True,
-    help="Continue even if it cannot be known whether universes still run: where there "
-    "are no locks, and they were begun on another machine.",
+    help="Continue with another source, parameters or versions than before; also if it "
+    "cannot be known whether universes still run: where there are no locks, and they "
+    "were begun on another machine.",
 )  # fmt: skip
 @click.option("--fail-fast", is_flag=True, help="End when a universe has failed.")
 @click.option(
@@ -223,8 +225,8 @@ def _prepare_to_continue(
     directory = SweepDirectory.open(run)
     info = find_model(model or find_model_of(directory))
     if dry_run:
-        done = len(directory.completed())
-        click.echo(f"{directory.space.num_universes - done} universes are to be run.")
+        numbers, _ = to_run(info, directory, force=options["force"])
+        click.echo(f"{len(numbers)} universes are to be run.")
         return None
     return info, directory, options_of(directory, **options)
 

@@ -14,6 +14,7 @@ from ..tools import load_cfg_file
 from .glance import has_writer
 from .lazy import Array, InMemory, Labelled
 from .opening import universe_number
+from .provenance import ORIGIN
 from .reading import Node, read_file
 from .record import read_record, status_by
 from .rounding import warn_of_rounding
@@ -27,6 +28,10 @@ _MAX_PROBLEMS = 10
 
 class MissingUniversesWarning(UserWarning):
     """Not all universes of a run can be read."""
+
+
+class MixedSourcesWarning(UserWarning):
+    """The universes of a run come from different sources of the model, or versions."""
 
 
 @dataclass
@@ -56,12 +61,14 @@ def read_run(directory: Path, files: Sequence[Path]) -> Node:
     Returns:
         The same groups and datasets as in each file. The datasets have the swept
         parameters as further dimensions, in front; there is one for the numbers of the
-        universes, ``universe``, and one for how they ended, ``status``.
+        universes, ``universe``, and one for how they ended, ``status``. If they come
+        from different sources or versions, there is one for each of these, too.
     """
     space = _read_arrangement(directory) or _numbered(files)
     record = read_record(directory)
     universes = Group()
     states: dict[int, str] = {}
+    origins: dict[int, Mapping[str, Any]] = {}
     problems, strangers = [], []
     for path in files:
         number = universe_number(path)
@@ -79,6 +86,7 @@ def read_run(directory: Path, files: Sequence[Path]) -> Node:
         if status == "running" and name in record and not has_writer(path):
             states[number] = str(record[name])
         universes.add(space.positions[number], node)
+        origins[number] = node.attrs
     missing = [
         n for n in sorted(space.positions) if states.get(n) in (None, UNREADABLE)
     ]
@@ -104,6 +112,7 @@ def read_run(directory: Path, files: Sequence[Path]) -> Node:
         if name not in outer
     }
     _describe_universes(run, states, space, outer)
+    _describe_origins(run, origins, space, outer)
     return run
 
 
@@ -149,6 +158,34 @@ def _describe_universes(
         # A parameter of that name keeps it, and this gets an underscore; see io.tree.
         if name not in outer or not np.array_equal(values, outer[name]):
             run.variables[name] = Labelled(tuple(outer), InMemory(values), outer)
+
+
+def _describe_origins(
+    run: Node,
+    origins: Mapping[int, Mapping[str, Any]],
+    space: Arrangement,
+    outer: Mapping[str, Array],
+) -> None:
+    """Says which universe is from which source and versions, if these differ."""
+    shape = tuple(map(len, outer.values()))
+    mixed = []
+    for key in ORIGIN:
+        found = {n: str(attrs.get(key, "unknown")) for n, attrs in origins.items()}
+        count = len({*found.values()})
+        if count < 2 or key in outer:
+            continue
+        values = np.full(shape, "missing", object)
+        for number, text in found.items():
+            values[space.positions[number]] = text
+        run.variables[key] = Labelled(tuple(outer), InMemory(values), outer)
+        mixed.append(f"{count} different values of {key}")
+    if mixed:
+        warnings.warn(
+            f"The universes have {', '.join(mixed)}: variables of these names say "
+            "which has which.",
+            MixedSourcesWarning,
+            stacklevel=4,
+        )
 
 
 def as_coords(values: Sequence[Any]) -> Array:

@@ -47,6 +47,9 @@ OF_ONE_RUN = frozenset(
 )  # fmt: skip
 """Attributes that are not the same whenever and wherever the same data is made"""
 
+ORIGIN = ("source_hash", "python", "numpy", "h5py", "hdf5", "utopya_backend")
+"""Attributes that say by what data was made, rather than from what"""
+
 _MAX_LENGTH = 1000  # of an error message
 
 
@@ -182,7 +185,8 @@ def read_source(
     Args:
         model: The class of the model
         program: Its program, if there is one
-        imported: When it was imported at the latest [s since 1970]
+        imported: When it was imported, if not when the class was defined
+            [s since 1970]
     """
     source = find_source(model, program, imported)
     if source.paths:

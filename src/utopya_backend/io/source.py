@@ -101,15 +101,19 @@ def find_source(
     Args:
         model: The class of the model
         program: Its program, if there is one
-        imported: When it was imported at the latest [s since 1970]; by default, when
-            the class was defined
+        imported: When it was imported, or will be [s since 1970]; by default, when the
+            class was defined
     """
     search = _Search()
     defined = _defined(model, time.time()) if imported is None else imported
+
+    def limit(cls: type) -> float:
+        return min(_defined(cls, defined), defined) if imported is None else imported
+
     for cls in model.__mro__:
         package = cls.__module__.partition(".")[0]
         if package != "utopya_backend" and package not in sys.stdlib_module_names:
-            search.add_class(cls, min(_defined(cls, defined), defined))
+            search.add_class(cls, limit(cls))
     if program is None and search.roots:
         usual = os.path.join(search.roots[0], PROGRAM)
         program = usual if os.path.isfile(usual) else None
@@ -119,9 +123,10 @@ def find_source(
     if not search.digests and not search.problem:
         search.problem = f"{model.__qualname__} is not defined in a file"
     source = Source(search.digests, search.problem, tuple(search.paths))
-    loaded = {getattr(m, "__file__", None) for m in list(sys.modules.values())}
     source._pending = {
-        path: _stamp(path) for path in search.paths if path not in {*loaded, program}
+        path: _stamp(path)
+        for path in search.paths
+        if path not in search.loaded and path != program
     }
     return source
 
@@ -147,6 +152,8 @@ class _Search:
         self.paths: dict[str, str] = {}  # the names of files in them
         self.roots: list[str] = []
         self.problem = ""  # the first one that was noticed
+        files = [getattr(m, "__file__", None) for m in list(sys.modules.values())]
+        self.loaded = {f if f[0] == os.sep else os.path.abspath(f) for f in files if f}
         self._own: set[str] = set()
         self._queue: list[tuple[str, str, float]] = []
         self._elsewhere: dict[str, str | None] = {}
@@ -228,7 +235,7 @@ class _Search:
         except OSError as error:
             self.problem = self.problem or f"{path} cannot be read ({error.strerror})"
             return b""
-        if changed > defined:
+        if changed > defined and path in self.loaded:
             self.problem = self.problem or f"{path} was changed after it was imported"
         digest = hashlib.sha256(content).hexdigest()
         while self.digests.get(name, digest) != digest:

@@ -170,6 +170,7 @@ def continue_sweep(
     env: Sequence[str] = (),
     time_limit: float | None = None,
     grace: float | None = None,
+    force: bool = False,
     progress: bool = True,
 ) -> SweepResult:
     """Runs those universes of a sweep that are missing, or have failed.
@@ -184,6 +185,8 @@ def continue_sweep(
             before
         time_limit: After this time the sweep ends [s]
         grace: How long a universe has to end once it was told to, as before [s]
+        force: Whether to go on with another source of the model, other parameters or
+            versions than before; also if it cannot be known whether universes still run
         progress: Whether to show the progress
 
     Returns:
@@ -191,13 +194,14 @@ def continue_sweep(
 
     Raises:
         UserError: If there is no sweep, its universes are just being run by another
-            process, or the model cannot be found
+            process, or the model cannot be found; and without ``force``, if the source
+            is not what it was
     """
     directory = SweepDirectory.open(path)
     info, _ = find(find_model_of(directory) if model is None else model)
     options = options_of(
         directory, workers=workers, scheduler=scheduler, cluster=cluster, env=env,
-        time_limit=time_limit, grace=grace,
+        time_limit=time_limit, grace=grace, force=force,
     )  # fmt: skip
     summary = _run(info, directory, options, progress=progress)
     return _returned(_result_of(info.name, directory, summary), summary.signum)

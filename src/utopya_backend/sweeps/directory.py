@@ -26,10 +26,12 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from .. import yaml
 from ..errors import (
     FileInUseError,
     MissingFileError,
     OutputDirectoryError,
+    UserError,
 )
 from ..io.disk import DiskFile
 from ..io.record import RECORD, read_record
@@ -37,9 +39,10 @@ from ..io.recovery import describe_unknown, find_writer
 from ..io.runs import latest_run
 from ..io.writer import Life
 from ..space import Space, load_space
+from ..tools import load_cfg_file
 from ..universe import make_run_dir
 from .config_files import config_files
-from .messages import Ended
+from .messages import Ended, Job
 from .tally import Outcome
 from .verdict import is_complete
 
@@ -124,8 +127,6 @@ class SweepDirectory:
             FileNotFoundError: If there is no sweep
             ValueError: If its files are not what they have to be
         """
-        from ..tools import load_cfg_file
-
         path = latest_run(path).absolute()
         space_file = path / "config" / "parameter_space.yml"
         if not space_file.exists():
@@ -242,6 +243,22 @@ class SweepDirectory:
                 directory, noted.get(directory.name), of_frontend=of_frontend
             )
         }  # fmt: skip
+
+    def is_as_configured(self, number: int) -> bool:
+        """Whether a universe was run with the parameters that it has to have.
+
+        Args:
+            number: Its number
+        """
+        directory = self.universe(number)
+        job = Job.of(number, str(directory), self.space.cfg(number))
+        try:
+            found = load_cfg_file(str(directory / "config.yml"))
+        except (UserError, OSError):
+            return False
+        paths = {"output_dir": "", "output_path": ""}  # it may have been moved
+        expected, found = ({**cfg, **paths} for cfg in (yaml.load(job.text), found))
+        return bool(expected == found)
 
     def _noted(self) -> dict[str, Outcome]:
         """The last outcome of each universe that the record has."""

@@ -16,6 +16,13 @@ from ..process import error_in, users_line
 from .directory import SweepDirectory, set_aside
 from .local import LocalEngine, num_cores
 from .options import Options
+from .origin import (
+    Origin,
+    check_origin,
+    note_origin,
+    origin_of,
+    parameters_have_changed,
+)
 from .program import Program
 from .progress import SweepDisplay
 from .report import ReportFile
@@ -91,12 +98,13 @@ def run_universes(
         UserError: If the model cannot be run here, or nobody can run it
     """
     with directory.in_use() as lock:
-        done = directory.completed()
-        numbers = [number for number in directory.space if number not in done]
-        tally = Tally(directory.space.num_universes, len(done))
+        numbers, origin = to_run(model, directory, force=options.force)
+        total = directory.space.num_universes
+        tally = Tally(total, total - len(numbers))
         if not numbers:
             return Summary(tally)
         with make_engine(model, directory, options, lock) as engine:
+            note_origin(directory.path, origin)
             directory.begin(numbers)
             report = ReportFile(directory, str(engine))
 
@@ -115,6 +123,32 @@ def run_universes(
                 report.write(tally, is_over=True)
         is_lost = not directory.find()
     return Summary(tally, supervisor.ended_by, supervisor.signum, is_lost)
+
+
+def to_run(
+    model: ModelInfo, directory: SweepDirectory, *, force: bool = False
+) -> tuple[list[int], Origin]:
+    """The universes that are to be run, as they are not complete yet.
+
+    Args:
+        model: The model
+        directory: Where they are
+        force: Whether those that are complete may come from something else
+
+    Returns:
+        Their numbers, and what they will come from
+
+    Raises:
+        ValueError: If those that are complete come from something else
+    """
+    origin = origin_of(model, directory.path)
+    done = directory.completed()
+    is_other_space = parameters_have_changed(directory.path, origin)
+    if done and (is_other_space or len(done) < directory.space.num_universes):
+        check_origin(directory.path, origin, force=force)
+    if is_other_space:  # the number of a universe may stand for something else now
+        done = {number for number in done if directory.is_as_configured(number)}
+    return [number for number in directory.space if number not in done], origin
 
 
 def _cleared(
