@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import io
 import logging
 import os
 import secrets
@@ -20,7 +19,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import yaml
 from .benchmark import ModelBenchmarkMixin
 from .display import (
     Display,
@@ -31,12 +29,13 @@ from .display import (
     in_notebook,
     showing_by,
 )
-from .errors import ConfigError, MissingKeyError, ParameterError, suggest
+from .errors import MissingKeyError, ParameterError, suggest
 from .finding import ModelInfo, check_concrete, find_model, load_class
 from .io.provenance import describe_exit
 from .io.summary import summarize
 from .logging import DEFAULT_LOG_FORMAT
 from .model import BaseModel, StepwiseModel
+from .plain import plain
 from .process import LogFile
 from .tools import format_time
 from .universe import make_run_dir, make_universe, resolve_cfg
@@ -261,8 +260,6 @@ def _made(
         given["seed"] = secrets.randbits(32)
     root |= {key: value for key, value in given.items() if value is not None}
     settings = settings_of(info, cls, params, root)
-    for key, value in settings[info.name].items():
-        _check_is_yaml(key, value)
     cfg = resolve_cfg(info, settings=settings)
     cfg_file = make_universe(make_run_dir(out, info.name, note=note), cfg)
 
@@ -324,6 +321,7 @@ def settings_of(
     Raises:
         TypeError: If a parameter is among these
         KeyError: If there has to be a number of steps
+        ValueError: If one has no form in a configuration
     """
     params = {} if params is None else params
     taken = inspect.signature(cls.setup).parameters
@@ -347,18 +345,8 @@ def settings_of(
             f"How many steps is {info.name} to make? Give e.g. num_steps=100."
             + suggest("num_steps", root, sentence=" Is '{}' meant to be that?")
         )
-    return {**root, info.name: dict(params)}
-
-
-def _check_is_yaml(key: str, value: Any) -> None:
-    try:
-        yaml.dump(value, io.StringIO())
-    except yaml.YAMLError:
-        raise ConfigError(
-            f"The parameter '{key}' cannot stand in a configuration, which is in YAML, "
-            f"since it is {value!r}: give numbers, strings, lists, dicts or arrays, "
-            "and have setup() make of them what it needs."
-        ) from None
+    settings: dict[str, Any] = plain({**root, info.name: params})
+    return settings
 
 
 def _timers_of(model: BaseModel) -> dict[str, float]:

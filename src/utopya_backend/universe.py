@@ -42,6 +42,7 @@ from .model.config import (
 )
 from .model.hooks import METHODS_BEFORE_SETUP, is_ours
 from .model.parameters import check_parameters
+from .plain import plain
 from .space import Space, default_of, parameter_space
 from .tools import load_cfg_file, load_with_constraints
 
@@ -183,16 +184,18 @@ def check_cfg(
         The configuration, with all defaults and with integers where there have to be
         some
     """
-    cfg = check_root_cfg(cfg, mistakes)
+    checked = check_root_cfg(cfg, mistakes)
     for key, value in zip(
         ("num_steps", "write_start", "write_every"),
-        parse_steps(cfg, mistakes),
+        parse_steps(checked, mistakes),
         strict=True,
     ):
-        cfg[key] = value
+        checked[key] = value
+    with mistakes:
+        checked = plain(checked)
     if thorough or mistakes or model.cls is not None:
-        _check_parameters(model, cfg, mistakes)
-    return cfg
+        _check_parameters(model, checked, mistakes)
+    return checked
 
 
 def _check_parameters(

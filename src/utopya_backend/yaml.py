@@ -15,14 +15,13 @@ does the work. Four things differ:
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections import OrderedDict
 from typing import Any, TextIO
 
-import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError as YAMLError
 from ruamel.yaml.nodes import Node
-from ruamel.yaml.representer import SafeRepresenter
+from ruamel.yaml.representer import RepresenterError, SafeRepresenter
 
 from .composing import Composer, check_events, may_be_too_large
 from .constructing import (
@@ -126,9 +125,8 @@ def dump(obj: Any, stream: TextIO) -> None:
     """Writes an object in a form that both this package and the frontend read.
 
     Args:
-        obj: Dicts, lists, tuples, sets, strings, numbers (numpy's included),
-            numpy arrays (as lists), booleans, None, dates, bytes, ranges,
-            slices, and what knows how it is written, as the sweeps of ``paramspace``
+        obj: What :py:func:`.plain` makes plain values of, and what knows how it is
+            written, as the sweeps of ``paramspace``
         stream: The file to write to
 
     Raises:
@@ -173,7 +171,7 @@ def _parser(constructor: type[Constructor], *, pure: bool) -> YAML:
 
 
 class _Representer(SafeRepresenter):
-    """Knows ranges, slices, numpy's numbers and arrays, and odd characters."""
+    """Knows ranges, slices, odd characters, and what stands for plain values."""
 
     def represent_text(self, data: str) -> Node:
         # Line separators and the like get lost unless they are escaped.
@@ -186,16 +184,16 @@ class _Representer(SafeRepresenter):
     def represent_slice(self, data: slice) -> Node:
         return self.represent_sequence("!slice", [data.start, data.stop, data.step])
 
-    def represent_numpy(self, data: np.generic | np.ndarray[Any, Any]) -> Any:
-        return self.represent_data(data.tolist())
+    def represent_other(self, data: Any) -> Any:
+        """Something with a tag of its own, such as a sweep, or what stands for it."""
+        from .plain import plain  # few values need it
 
-    def represent_tagged(self, data: Any) -> Any:
-        """Something with a tag of its own, such as a sweep."""
-        to_yaml = getattr(type(data), "to_yaml", None)
-        return to_yaml(self, data) if to_yaml else self.represent_undefined(data)
-
-    def represent_mapping_like(self, data: Mapping[Any, Any]) -> Node:
-        return self.represent_dict(dict(data))
+        if to_yaml := getattr(type(data), "to_yaml", None):
+            return to_yaml(self, data)
+        try:
+            return self.represent_data(plain(data))
+        except ConfigError as error:
+            raise RepresenterError(str(error)) from None
 
     def ignore_aliases(self, data: Any) -> bool:
         # An alias where the same list stands twice helps nobody who reads it.
@@ -205,7 +203,5 @@ class _Representer(SafeRepresenter):
 _Representer.add_representer(str, _Representer.represent_text)
 _Representer.add_representer(range, _Representer.represent_range)
 _Representer.add_representer(slice, _Representer.represent_slice)
-_Representer.add_multi_representer(np.generic, _Representer.represent_numpy)
-_Representer.add_multi_representer(np.ndarray, _Representer.represent_numpy)
-_Representer.add_multi_representer(dict, _Representer.represent_mapping_like)
-_Representer.add_multi_representer(object, _Representer.represent_tagged)
+_Representer.add_representer(OrderedDict, _Representer.represent_other)
+_Representer.add_multi_representer(object, _Representer.represent_other)

@@ -254,6 +254,28 @@ def test_mistakes(model, args, cfg, text):
     assert not list(Path().glob("out/**/data.h5"))
 
 
+@pytest.mark.parametrize(
+    ("args", "cfg", "text"),
+    [
+        ([], ("cfg.toml", "M = {what = 07:32:00}"), "e.g. '07:32:00'"),
+        (["--set", "M.what=!expr '(-8)**0.5'"], None, "its imaginary part"),
+        ([], ("cfg.yml", "M: {what: &a [*a]}"), "contains itself"),
+        ([], ("cfg.yml", "M: {what: {a: [!pow [-1, 0.5]]}}"), "M.what.a[0] cannot"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "sweep"])
+def test_values_that_cannot_be_written(model, command, args, cfg, text):
+    if cfg is not None:
+        Path(cfg[0]).write_text(cfg[1])
+        args = [cfg[0], *args]
+    if command == "sweep":
+        args = [*args, "--num-seeds", "2"]
+    result = CliRunner().invoke(main, [command, "M", *args])
+    assert result.exit_code == 2
+    assert text in result.stderr
+    assert not Path("out").exists()
+
+
 def test_model_that_cannot_be_started(model):
     Path("M/run_model").touch()
     Path("M/M_info.yml").write_text("model_name: M\npaths: {executable: run_model}\n")

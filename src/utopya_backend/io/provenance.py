@@ -35,6 +35,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ..errors import ConfigError
 from ..handover import handed_over
 from .output import OutputFile
 from .source import Source, find_source, name_of
@@ -94,24 +95,25 @@ def versions() -> dict[str, str]:
 
 
 def write_start(
-    file: h5py.File, *, model: type, cfg: Mapping[str, Any], cfg_file: str
+    file: h5py.File, *, model: type, configuration: str, seed: Any, cfg_file: str
 ) -> None:
     """Notes where the data of a file will come from.
 
     Args:
         file: The file, new
         model: The class of the model
-        cfg: The resolved configuration of the universe
-        cfg_file: Its path
+        configuration: The resolved configuration of the universe
+        seed: The seed in it
+        cfg_file: The path of the file in which it is
     """
     source = source_of(model, cfg_file)
     file.attrs.update(
         {
             # Of a string, an attribute has a reference only: it may be of any size.
-            "configuration": _as_text(cfg),
+            "configuration": configuration,
             "status": "running",
             "model": f"{model.__module__}.{model.__qualname__}",
-            "seed": str(cfg["seed"]),
+            "seed": str(seed),
             "started": _now(),
             "host": platform.node(),
             "source_hash": source.hash,
@@ -123,14 +125,25 @@ def write_start(
         file.attrs["source_commit"] = source.commit
 
 
-def _as_text(cfg: Mapping[str, Any]) -> str:
+def as_text(cfg: Mapping[str, Any]) -> str:
+    """The text of a configuration.
+
+    Args:
+        cfg: The configuration
+
+    Raises:
+        ValueError: If something in it cannot be written
+    """
     from .. import yaml  # on first use
 
     handover = handed_over()
     if handover is not None and handover.cfg == cfg:
         return handover.text
     text = io.StringIO()
-    yaml.dump(cfg, text)
+    try:
+        yaml.dump(cfg, text)
+    except yaml.YAMLError as error:
+        raise ConfigError(str(error)) from None
     return text.getvalue()
 
 

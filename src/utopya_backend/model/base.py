@@ -24,7 +24,13 @@ from ..closing import close_at_exit
 from ..display import Display, Nothing, Report, display_of
 from ..errors import UserError, hide_traceback_of_user_errors, reporting
 from ..io.output import COMMIT_INTERVAL, OutputFile
-from ..io.provenance import describe_exit, describe_failure, write_end, write_start
+from ..io.provenance import (
+    as_text,
+    describe_exit,
+    describe_failure,
+    write_end,
+    write_start,
+)
 from ..logging import backend_logger
 from ..monitor import Progress
 from ..signal import (
@@ -161,11 +167,17 @@ class BaseModel(ModelParts):
             seed_numpy_rng=self.root_cfg.get("seed_numpy_rng", True),
             seed_system_rng=self.root_cfg.get("seed_system_rng", True),
         )
+        section = defaults_of(self.setup) | self.cfg
+        configuration = as_text({**self.root_cfg, self.name: section})
         self._h5file = self._setup_output_file()
         if isinstance(self._h5file, OutputFile):
-            section = defaults_of(self.setup) | self.cfg
-            cfg = {**self.root_cfg, self.name: section}
-            write_start(self._h5file, model=type(self), cfg=cfg, cfg_file=cfg_file_path)
+            write_start(
+                self._h5file,
+                model=type(self),
+                configuration=configuration,
+                seed=self.root_cfg["seed"],
+                cfg_file=cfg_file_path,
+            )
         self._h5group = self._setup_output_group()
         self._parse_root_cfg(**self.root_cfg)
 

@@ -119,12 +119,24 @@ def defaults_of(func: Callable[..., Any]) -> dict[str, Any]:
     Args:
         func: The function, e.g. the ``setup`` method of a model
     """
-    plain = (type(None), bool, int, float, str, list, tuple, dict)
-    return {
-        name: argument.default
-        for name, argument in inspect.signature(func).parameters.items()
-        if isinstance(argument.default, plain)
-    }
+    found = {}
+    for name, argument in inspect.signature(func).parameters.items():
+        default = argument.default
+        if not isinstance(default, _DEFAULTS):
+            continue
+        if type(default) not in _SCALARS:
+            from ..plain import plain  # few parameters need it
+
+            try:
+                default = plain(default)
+            except ConfigError:
+                continue
+        found[name] = default
+    return found
+
+
+_SCALARS = (type(None), bool, int, float, str)
+_DEFAULTS = (*_SCALARS, list, tuple, dict, enum.Enum)
 
 
 # .. Arguments ................................................................

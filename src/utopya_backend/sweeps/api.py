@@ -15,8 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..errors import MissingFileError, UserError
 from ..finding import ModelInfo
 from ..interactive import Model, find, remove_directory, settings_of
@@ -133,7 +131,7 @@ def sweep(
     given = {"num_steps": num_steps, "seed": seed, **root}
     root = {key: value for key, value in given.items() if value is not None}
     settings = settings_of(info, cls, params, root)
-    space = resolve_space(info, settings=_plain(settings))
+    space = resolve_space(info, settings=settings)
     check_size(space, max_universes)
     rules = make_rules(stop_conditions, time_limit, fail_fast=fail_fast, grace=grace)
     options = Options(workers, fresh, scheduler, cluster, rules, env=names_of(env))
@@ -280,12 +278,3 @@ def _result_of(name: str, directory: SweepDirectory, summary: Summary) -> SweepR
     counts["finished"] += tally.before
     found = failures(directory, tally, 100)
     return SweepResult(name, directory.path, tally.total, counts, found)
-
-
-def _plain(value: Any) -> Any:
-    """Values as they are read from a file: lists for arrays and tuples."""
-    if isinstance(value, Mapping):
-        return {key: _plain(element) for key, element in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(element) for element in value]
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
