@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from paramspace import CoupledParamDim, ParamDim, ParamSpace
 
+from utopya_backend import yaml
 from utopya_backend.errors import ConfigError
 from utopya_backend.space import Space, default_of, load_space, parameter_space
 from utopya_backend.tools import load_cfg_file
@@ -115,6 +116,53 @@ def test_samples_of_very_many_values():
     assert len(samples) == 1 + 999 + 8
     seeds = [space.position(number)["seed"] for number in samples]
     assert {0, 4999} <= set(seeds)
+
+
+ALIASES = {
+    "M: {a: &s !sweep {default: 0, values: [1, 2]}, b: *s}": (
+        "a", [{"a": 1, "b": 1}, {"a": 2, "b": 2}]
+    ),
+    "M: {a: &s !sweep {default: 0, values: [1, 2], name: n}, b: [3, {c: *s}, *s]}": (
+        "n", [{"a": 1, "b": [3, {"c": 1}, 1]}, {"a": 2, "b": [3, {"c": 2}, 2]}]
+    ),
+    "M: {a: &m {x: !sweep {default: 0, range: [1, 3]}}, b: {<<: *m, y: 5}, c: *m}": (
+        "x", [{"a": {"x": i}, "b": {"x": i, "y": 5}, "c": {"x": i}} for i in (1, 2)]
+    ),
+    "M: !pspace {a: [1, &s !sweep {default: 0, values: [1, 2]}], b: *s}": (
+        "a.1", [{"a": [1, i], "b": i} for i in (1, 2)]
+    ),
+    "M: {a: &s !sweep {default: 0, values: [1, 2, 3], mask: [0, 1, 0]}, b: *s}": (
+        "a", [{"a": i, "b": i} for i in (1, 3)]
+    ),
+    "M: {a: &s !sweep {default: 0, values: [1, 2]}, "
+    "b: &c !coupled-sweep {target_name: a, values: [3, 4], default: 7}, c: *c}": (
+        "a", [{"a": i, "b": i + 2, "c": i + 2} for i in (1, 2)]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ALIASES)
+def test_a_sweep_that_stands_in_several_places_is_one(text, tmp_path):
+    name, expected = ALIASES[text]
+    cfg = yaml.load(text)
+    content = getattr(cfg["M"], "_dict", cfg["M"])
+    space = Space(parameter_space({"M": content}))
+    assert list(space.coords) == [name]
+    assert [space.cfg(number)["M"] for number in space] == expected
+    assert default_of({"M": content})[0]["M"] != expected[0]
+    # The frontend reads it as the same space, too.
+    path = tmp_path / "space.yml"
+    with path.open("w") as file:
+        yaml.dump(space.pspace, file)
+    points = [point["M"] for point in load_cfg_file(str(path)).iterator()]
+    assert points == expected
+    assert [load_space(path).cfg(number)["M"] for number in space] == expected
+
+
+def test_two_sweeps_with_the_same_values_are_two():
+    dims = [ParamDim(default=0, values=[1, 2]) for _ in range(2)]
+    assert Space(parameter_space({"a": dims[0], "b": dims[1]})).num_universes == 4
+    assert Space(parameter_space({"a": dims[0], "b": dims[0]})).num_universes == 2
 
 
 # .. Errors ...................................................................

@@ -33,14 +33,16 @@ def parameter_space(cfg: Mapping[str, Any]) -> ParamSpace:
     """The parameter space of a configuration.
 
     Args:
-        cfg: The configuration, which may have sweeps in it
+        cfg: The configuration, which may have sweeps in it. One that stands in several
+            places, by an alias or a merge key, is one: the others are coupled to the
+            first.
 
     Raises:
         ValueError: If they do not fit together, as a coupled sweep without a target
     """
     paramspace = import_paramspace()
     try:
-        space: ParamSpace = paramspace.ParamSpace(dict(cfg))
+        space: ParamSpace = paramspace.ParamSpace(_coupled(dict(cfg), (), {}))
     except (ValueError, TypeError, KeyError) as error:
         text = str(error.args[0] if error.args else error)
         if text.startswith("max() "):  # of no dimensions
@@ -250,6 +252,32 @@ def import_paramspace() -> Any:
             "pip install paramspace"
         ) from None
     return paramspace
+
+
+def _coupled(
+    value: Any, path: tuple[str | int, ...], first: dict[int, tuple[str | int, ...]]
+) -> Any:
+    """A configuration in which each sweep stands in its first place only.
+
+    ``paramspace`` takes it for several, which change each other.
+
+    Args:
+        value: What stands at a place in the configuration
+        path: That place
+        first: The first places of sweeps, by their identities
+    """
+    if is_sweep(value):
+        dims: Any = sys.modules["paramspace.paramdim"]
+        target = first.setdefault(id(value), path)
+        if target == path or isinstance(value, dims.CoupledParamDim):
+            return value
+        return dims.CoupledParamDim(target_name=value.name or ("", *target))
+    if isinstance(value, Mapping):
+        return {k: _coupled(one, (*path, k), first) for k, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        elements = [_coupled(one, (*path, i), first) for i, one in enumerate(value)]
+        return elements if isinstance(value, list) else tuple(elements)
+    return value
 
 
 def _active_states(dim: Any) -> list[int]:
