@@ -384,3 +384,14 @@ def test_start_of_the_command_line():
     assert not {"matplotlib", "xarray", "PIL", "utopya_backend.plotting"} & set(
         json.loads(result.stdout)
     )
+
+
+@pytest.mark.parametrize("name", ["ä" * 200, "a$b: c", "$", "..."])
+def test_names_that_are_no_names_of_files(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write("data.h5", **{name: ([1.0, 2.0], "time")})
+    picture = plot("data.h5").removesuffix("\n")
+    assert picture.startswith("M-") or picture == "M.png"
+    assert Path(picture).read_bytes().startswith(PNG)
+    output = plot("data.h5", "-o", f"{'x' * 300}.png", code=2)
+    assert "File name too long" in output

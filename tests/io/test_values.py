@@ -1,5 +1,6 @@
 """What a model gives arrives as the same value, in each way of writing, or not."""
 
+import datetime
 import enum
 import math
 from decimal import Decimal
@@ -488,3 +489,51 @@ def test_one_field_of_records(file):
     assert dset[()].tolist() == [(1, 0.0), (2, 0.5)]
     with pytest.raises(ValueError, match="holds uint8"):
         dset["a", 0] = np.array(300)
+
+
+# .. Dates and durations ............
+
+DATE = h5py.opaque_dtype(np.dtype("M8[s]"))
+SPAN = h5py.opaque_dtype(np.dtype("m8[s]"))
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("dtype", "value", "expected"),
+    [
+        (DATE, np.datetime64("2024-01-02", "s"), "2024-01-02"),
+        (DATE, np.asarray(np.datetime64("2024-01-02", "s")), "2024-01-02"),
+        (DATE, np.datetime64("2024-01-02", "D"), "2024-01-02"),
+        (DATE, datetime.datetime(2024, 1, 2), "2024-01-02"),
+        (DATE, "2024-01-02", "2024-01-02"),
+        (DATE, np.datetime64("NaT"), "NaT"),
+        (SPAN, np.timedelta64(2, "m"), 120),
+        (SPAN, np.asarray(np.timedelta64(5, "s")), 5),
+        (SPAN, datetime.timedelta(seconds=3), 3),
+    ],
+)
+def test_dates_and_durations(file, write, dtype, value, expected):
+    dset = make(file, dtype, ())
+    write(dset, value)
+    np.testing.assert_array_equal(dset[-1], np.array(expected, dtype))
+    assert len(dset) == 1
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "error"),
+    [
+        (DATE, 5, TypeError),
+        (DATE, np.timedelta64(5, "s"), TypeError),
+        (DATE, np.datetime64("2024-01-02T00:00:00.5"), ValueError),
+        (SPAN, 5, TypeError),
+        (SPAN, 1.5, TypeError),
+        (SPAN, np.datetime64("2024-01-02", "s"), TypeError),
+        (SPAN, np.timedelta64(1500, "ms"), ValueError),
+    ],
+)
+def test_dates_and_durations_that_a_type_does_not_hold(file, dtype, value, error):
+    """Neither is a number, and nothing is rounded."""
+    dset = make(file, dtype, ())
+    with pytest.raises(error, match=r"^'/x\d?' holds (datetime|timedelta)64\[s\]"):
+        dset.append(value)
+    assert len(dset) == 0

@@ -299,6 +299,23 @@ def test_a_title_with_a_dollar_in_each_format():
             assert b"a_$ vs b_$ \\x1b[31m \\udcff" in content
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "text", ["x" * 3000, "some words " * 9, "line\n" * 30, " ", ""]
+)
+def test_long_text_leaves_room_for_the_picture(text):
+    texts = [f"{n}{text}" for n in range(3)]
+    for variable in (
+        array(RNG.random((5, 3)), ["time", "k"], {"k": texts}, name=text, units=text),
+        array(RNG.random(3), ["label"], {"label": texts}, name=text),
+        cells(RNG.random((1, 3, 3))).assign_attrs(long_name=text),
+    ):
+        figure = make_figure(choose(variable), text)
+        figure.canvas.draw()
+        box = figure.axes[0].get_window_extent()
+        assert min(box.width, box.height) > 50
+
+
 def test_long_notes_are_not_cut():
     picture = choose(array(RNG.random((5, 200)), ["time", "member"]))
     picture = dataclasses.replace(picture, notes=("a few words " * 20,) * 2)

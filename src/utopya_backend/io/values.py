@@ -44,6 +44,8 @@ def convert(values: Any, dtype: np.dtype[Any], what: str) -> Any:
         ValueError: If they are too large or too long; or if they are masked, and the
             type has no NaN.
     """
+    if dtype.kind in "mM":
+        return _as_times(values, dtype, what)
     if type(values) is np.ndarray and values.dtype == dtype and not dtype.hasobject:
         return values
     if dtype.subdtype is not None:
@@ -191,6 +193,27 @@ def _split(array: Array, what: str, *, has_nan: bool) -> tuple[Array, Any]:
             "numbers, which have NaN for it."
         )
     return np.where(mask, array.dtype.type(0), array.data), mask
+
+
+# .. Dates and durations ......................................................
+
+
+def _as_times(values: Any, dtype: np.dtype[Any], what: str) -> Array:
+    array, mask = _split(_to_array(values), what, has_nan=True)
+    if array.dtype.kind not in (dtype.kind, "O", *("U" if dtype.kind == "M" else "")):
+        raise TypeError(f"{what} holds {dtype}, and not values of type {array.dtype}.")
+    # A copy, whose type says how HDF5 stores it
+    converted = array.astype(dtype)
+    if array.dtype.kind == dtype.kind:
+        changed = (converted != array) & ~np.isnat(array)
+        if changed.any():
+            raise ValueError(
+                f"{what} holds {dtype}, and not {array[changed].flat[0]}: round it, or "
+                "use a finer unit."
+            )
+    if mask is not None:
+        converted[mask] = "NaT"
+    return converted
 
 
 # .. Numbers ..................................................................

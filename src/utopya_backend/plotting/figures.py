@@ -42,7 +42,8 @@ FRAMES_PER_SECOND = 10
 _DPI = 150
 _DPI_ANIMATED = 80
 _MAX_FIELDS_DRAWN = 2_500  # of a map in a pdf or svg; more of them are an image there
-_CHARACTERS = 45  # that have room beside each other below an axis
+_CHARACTERS = 45  # that have room beside each other below or beside an axis
+_MAX_LINES = 3  # of a label
 _CHARACTERS_OF_NOTES = 90  # in one line above the axes
 _GREY = "#555555"
 _STYLE = {
@@ -70,7 +71,7 @@ def make_figure(picture: Picture, title: str, ax: Axes | None = None) -> Figure:
         title: What stands above it
         ax: Where to draw it; by default, a figure is made.
     """
-    picture, title = map_texts((picture, title), visible)
+    picture, title = map_texts((picture, title), _fitting)
     with _style():
         if ax is None:
             ax = _new_axes(picture)
@@ -104,6 +105,16 @@ def render(picture: Picture, title: str, extension: str) -> bytes:
     with _style():
         figure.savefig(buffer, format=extension, dpi=_DPI)
     return buffer.getvalue()
+
+
+def _fitting(text: str) -> str:
+    """A text that leaves room for the picture: in several lines if it is long."""
+    lines = visible(text).split("\n")
+    if max(map(len, lines)) > _CHARACTERS:
+        lines = [part for line in lines for part in textwrap.wrap(line, _CHARACTERS)]
+    if len(lines) > _MAX_LINES:
+        lines = [*lines[: _MAX_LINES - 1], f"{lines[_MAX_LINES - 1]} …"]
+    return "\n".join(lines)
 
 
 def _style() -> Any:
@@ -303,7 +314,7 @@ def _draw_title(ax: Axes, title: str, notes: tuple[str, ...]) -> None:
 
 
 def _render_frames(picture: Image, title: str) -> bytes:
-    picture, title = map_texts((picture, title), visible)
+    picture, title = map_texts((picture, title), _fitting)
     frames = _draw_frames(picture, title)
     first = next(frames)
     buffer = io.BytesIO()

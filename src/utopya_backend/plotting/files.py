@@ -1,5 +1,6 @@
 """Where pictures are written: never over something that is there."""
 
+import contextlib
 import itertools
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ from ..errors import (
 )
 from ..io.opening import find_outputs
 
+_MAX_BYTES = 200
 FORMATS = ("png", "pdf", "svg")
 """The formats of pictures, which are the extensions of their files"""
 
@@ -38,6 +40,8 @@ def default_name(path: Path, variable: str) -> str:
         variable: The path of the variable
     """
     name = re.sub(r"[^\w.+-]+", "-", variable).strip("-.") or "data"
+    # With a number and an extension, 255 bytes are what a file system takes.
+    name = name.encode()[:_MAX_BYTES].decode(errors="ignore")
     files = find_outputs(path)
     universe = files[0].absolute().parent.name
     # One of many universes; 0 is the only one.
@@ -114,7 +118,8 @@ def write_exclusively(path: Path, content: bytes) -> Path:
             f"There is no permission to write {path}: choose another place by --output."
         ) from None
     except OSError as error:
-        path.unlink()  # what there was space for
+        with contextlib.suppress(OSError):
+            path.unlink()  # what there was space for
         raise OutputDirectoryError(
             f"Cannot write {path} ({error.strerror}): choose another place by --output."
         ) from None
