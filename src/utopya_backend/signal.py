@@ -205,6 +205,20 @@ def restore_signal_handlers() -> None:
         reset_signal_info()
 
 
+def expect_stop_condition() -> None:
+    """Has a stop condition noted from now on, whether there is a model or not.
+
+    It is meant for this process as a whole: each model in it stops after its first
+    iteration, and what comes after that is not ended by it.
+    """
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        _handle_signal(signum, frame)
+
+    Handlers(note, [SIG_STOPCOND])
+    begin_observing()
+
+
 def _hangup() -> list[int]:
     if not hasattr(signal, "SIGHUP"):  # on Windows
         return []

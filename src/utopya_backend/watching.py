@@ -7,7 +7,7 @@ import datetime
 import enum
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from .errors import FileInUseError, MissingFileError, UserError
 from .io.glance import Glance, glance_at, has_writer
 from .io.journal import commit_in_journal, journal_path
 from .io.opening import universe_number
+from .io.record import COMPLETE, Entry, record_around
 from .io.recovery import describe_unknown, find_writer
 from .io.writer import Life
 from .monitor import LINE_START
@@ -117,10 +118,10 @@ def look(
         FileNotFoundError: If there is no such run
     """
     done = {seen.path: seen for seen in before if seen.state.is_final}
-    return [
-        done[file] if file in done else _look_at(file, clock)
-        for file in find_universes(path)
-    ]
+    files = find_universes(path)
+    found = [done[file] if file in done else _look_at(file, clock) for file in files]
+    record = record_around(files[0]) if files else {}
+    return [_by_record(seen, record) for seen in found]
 
 
 def find_universes(path: str | os.PathLike[str]) -> list[Path]:
@@ -230,6 +231,25 @@ def _look_into_file(seen: Snapshot) -> Snapshot:
         return replace(seen, state=State.UNREADABLE, detail=str(error))
     state, detail = _parse_status(str(glance.attrs.get("status", "ended")))
     return replace(seen, glance=glance, state=state, detail=detail)
+
+
+def _by_record(seen: Snapshot, record: Mapping[str, Entry]) -> Snapshot:
+    """What the record of a sweep knows better than the files of a universe.
+
+    These do not tell that its program has ended before there was a file, or how it has
+    ended after its run.
+    """
+    entry = record.get(seen.path.parent.name)
+    ended_well = seen.state is State.FINISHED or seen.detail == "SIGUSR1"
+    is_open = seen.state in (State.STARTING, State.KILLED)
+    if entry is None or entry.outcome in COMPLETE or not (ended_well or is_open):
+        return seen
+    state = _BY_OUTCOME.get(entry.outcome, State.STOPPED)
+    more = f", {seen.detail}" if seen.state is State.KILLED else ""
+    return replace(seen, state=state, detail=f"exit code {entry.exit_code}{more}")
+
+
+_BY_OUTCOME = {"failed": State.FAILED, "killed": State.KILLED}
 
 
 def _parse_status(status: str) -> tuple[State, str]:

@@ -69,6 +69,22 @@ def test_run_directory(make, tmp_path):
     assert "uni1/data.h5" in output
 
 
+def test_what_the_record_of_a_sweep_knows_better(make, tmp_path):
+    for number in (1, 2):
+        model = make(M)
+        model.run()
+        model.close()
+        (tmp_path / f"data/uni{number}").mkdir(parents=True)
+        (tmp_path / "data.h5").rename(tmp_path / f"data/uni{number}/data.h5")
+    (tmp_path / "_universes.tsv").write_text(
+        "universe\toutcome\texit_code\nuni1\tfinished\t0\nuni2\tfailed\t137\n"
+    )
+    line = "program         failed: exit code 137, as the record of the sweep says"
+    assert show(tmp_path).count(line) == 1
+    assert line in show(tmp_path / "data/uni2")
+    assert "program" not in show(tmp_path / "data/uni1/data.h5")
+
+
 def test_universe_that_cannot_be_read(make, tmp_path):
     make(M).close()
     for number in range(3):

@@ -403,6 +403,29 @@ def test_universe_that_cannot_be_read(sweep):
     assert "uni4  unreadable" in watch(sweep)
 
 
+@pytest.mark.parametrize(
+    ("outcome", "code", "state", "detail"),
+    [
+        ("failed", 137, State.FAILED, "exit code 137"),
+        ("killed", 138, State.KILLED, "exit code 138"),
+        ("interrupted", 130, State.STOPPED, "exit code 130"),
+    ],
+)
+def test_what_the_record_of_a_sweep_knows_better(sweep, outcome, code, state, detail):
+    """A program has failed after its run, or before there was a file."""
+    before = look(sweep)
+    rows = [f"uni{number}\t{outcome}\t{code}\n" for number in (1, 2, 3, 4)]
+    (sweep / "_universes.tsv").write_text("universe\toutcome\n" + "".join(rows))
+    for seen in look(sweep), look(sweep, before):
+        assert [(s.state, s.detail) for s in (seen[0], seen[3])] == [
+            (state, detail)
+        ] * 2
+        assert [s.state for s in seen[1:3]] == [State.FAILED, State.RUNNING]
+    with open(sweep / "_universes.tsv", "a") as record:
+        record.write("uni1\tbegun\t\t\nuni4\tfinished\t0\n")
+    assert [s.state for s in look(sweep)] == [s.state for s in before]
+
+
 def test_what_has_ended_is_not_looked_at_again(sweep):
     before = look(sweep)
     after = look(sweep, before)

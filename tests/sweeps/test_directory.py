@@ -13,6 +13,7 @@ from paramspace import ParamDim
 
 from utopya_backend import load_cfg_file
 from utopya_backend.errors import ConfigError, FileInUseError, MissingFileError
+from utopya_backend.io.record import read_record
 from utopya_backend.space import Space, parameter_space
 from utopya_backend.sweeps.directory import SweepDirectory, set_aside
 from utopya_backend.sweeps.messages import Ended
@@ -236,8 +237,10 @@ def test_a_second_attempt_that_was_killed(directory):
     with directory.in_use():
         directory.begin([1, 2, 3])
     make_universe(directory, 1, "running")
-    assert directory.completed() == set()
-    assert outcomes(directory.path) == {"uni1": "interrupted", "uni2": "failed"}
+    make_universe(directory, 2, "finished", LAST_WORD)
+    assert directory.completed() == {2}
+    assert outcomes(directory.path) == {"uni1": "begun", "uni2": "begun"}
+    assert read_record(directory.path) == {}
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ def test_exit_codes(runs, argument, code):
         ("    os._exit(4)", 4),
         ("    raise KeyboardInterrupt", 130),
         ("    os.kill(os.getpid(), 9)", 137),
+        ("    os.kill(os.getpid(), 15)", 143),
+        ("    os.kill(os.getpid(), 2)", 130),
         ("    os.abort()", 134),
     ],
 )

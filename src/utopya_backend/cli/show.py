@@ -12,6 +12,7 @@ from ..errors import NotAnOutputFileError, UserError
 from ..io.labels import read_coords, read_dims
 from ..io.opening import find_outputs, open_for_reading, reporting_damage
 from ..io.provenance import ORIGIN
+from ..io.record import Entry, record_around, status_by
 from ..io.recovery import Recovery, describe_unknown, find_writer
 from ..io.summary import format_size
 from ..io.walking import all_datasets, is_time_series, members, printable, visible
@@ -39,11 +40,13 @@ def show(path: str) -> None:
     """
     problems = []
     origins: dict[str, dict[str, list[str]]] = {key: {} for key in ORIGIN}
-    for number, data_path in enumerate(find_outputs(path)):
+    outputs = find_outputs(path)
+    record = record_around(outputs[0])
+    for number, data_path in enumerate(outputs):
         if number:
             click.echo()
         try:
-            origin = _show_file(data_path)
+            origin = _show_file(data_path, record)
         except UserError as error:
             problems.append(error)
             continue
@@ -55,12 +58,16 @@ def show(path: str) -> None:
         raise NotAnOutputFileError("\n".join(map(str, problems)))
 
 
-def _show_file(path: Path) -> dict[str, str]:
+def _show_file(path: Path, record: Mapping[str, Entry]) -> dict[str, str]:
     """Shows a file; returns what says by what it was made."""
     file, recovery = open_for_reading(path)
     with file, reporting_damage(path):
         lines = list(_describe(file, _state(path, file, recovery)))
         origin = {key: str(file.attrs.get(key, "unknown")) for key in ORIGIN}
+        status = str(file.attrs.get("status"))
+    name = path.absolute().parent.name
+    if (ending := status_by(record, name, status)) != status:
+        lines.insert(1, f"{'program':<15s} {ending}, as the record of the sweep says")
     click.echo(f"{visible(str(path))} ({format_size(path.stat().st_size)})")
     for line in lines:
         click.echo(f"  {visible(line)}".rstrip())

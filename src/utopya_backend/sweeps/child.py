@@ -22,7 +22,7 @@ from ..io.summary import (
 )
 from ..monitor import format_line
 from ..process import run_process
-from ..signal import SIG_STOPCOND, attach_signal_handlers, begin_observing
+from ..signal import SIG_STOPCOND, expect_stop_condition
 from .messages import Job
 from .program import Program, Run, exit_code_of, leave
 from .tally import EXIT_CODE_STOPPED
@@ -99,10 +99,7 @@ def run_warm(
     Returns:
         The exit code
     """
-    # A stop condition may hold before there is a model; and it is for the universe as a
-    # whole, whatever handlers a model gives back.
-    attach_signal_handlers(for_interrupts=False)
-    begin_observing()
+    expect_stop_condition()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     cfg_file = make_universe(job)
     place = DiskFile.open(job.directory, read_only=True)

@@ -34,7 +34,7 @@ from ..errors import (
     UserError,
 )
 from ..io.disk import DiskFile
-from ..io.record import RECORD, read_record
+from ..io.record import BEGUN_ANEW, RECORD, read_record
 from ..io.recovery import describe_unknown, find_writer
 from ..io.runs import latest_run
 from ..io.writer import Life
@@ -194,16 +194,15 @@ class SweepDirectory:
         return where is not None and (self.path / "data").is_dir()
 
     def begin(self, numbers: Iterable[int]) -> None:
-        """Notes that universes are run, of which the record says that they were.
+        """Notes that universes are run, of which the record says how they have ended.
 
         Args:
             numbers: Their numbers
         """
-        noted = self._noted()
-        for number in numbers:
-            outcome = noted.get(self.space.name(number), Outcome.FAILED)
-            if outcome.is_complete:  # somebody has deleted its directory
-                self.note(Ended(number, 0, 0.0, 0.0, ""), Outcome.INTERRUPTED)
+        noted = read_record(self.path)
+        for name in map(self.space.name, numbers):
+            if name in noted:
+                self._write_row(name, BEGUN_ANEW, *[""] * (len(_COLUMNS) - 2))
 
     def note(self, ended: Ended, outcome: Outcome) -> None:
         """Notes in the record what has become of a universe, if there is space.
