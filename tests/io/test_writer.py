@@ -29,30 +29,32 @@ from utopya_backend.io.recovery import find_writer
 from utopya_backend.io.writer import RECORD_SIZE, Life, Writer, locks_reach_other_hosts
 from utopya_backend.sweeps.directory import set_aside
 
-KILLED = """
+ORPHAN = """
 import os, sys
-from utopya_backend.io import OutputFile, storage
-if sys.argv[3] != "0":
-    import fcntl
-    def flock(*_):
-        raise OSError(int(sys.argv[3]), "no locks")
-    fcntl.flock = flock
-file = OutputFile(sys.argv[1])
-file["x"] = 1
-file.commit()
-file["x"][()] = 2
-if sys.argv[2] == "in a commit":
-    storage.apply = lambda *_: os._exit(9)
-    file.commit()
+from utopya_backend.io import OutputFile
+OutputFile(sys.argv[1]).commit()
+if os.fork() == 0:
+    os.read(0, 1)
 os._exit(9)
 """
 
 
-def kill_one(path, *, when, code=0):
+def kill_one(path, *, when):
     """Has a writer die between two commits, or in the middle of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-c", KILLED, str(path), when, str(code)]
-    assert subprocess.run(command, check=False).returncode == 9
+    pid = os.fork()
+    if pid == 0:
+        try:
+            file = OutputFile(path)
+            file["x"] = 1
+            file.commit()
+            file["x"][()] = 2
+            if when == "in a commit":
+                storage.apply = lambda *_: os._exit(9)
+                file.commit()
+        finally:
+            os._exit(9)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
 
 
 @pytest.fixture
@@ -259,14 +261,12 @@ def test_a_child_has_no_part_in_the_lock(path):
 
 def test_an_orphan_does_not_keep_a_file_from_recovery(path):
     path.parent.mkdir(parents=True)
-    program = KILLED + "if os.fork() == 0: os.read(0, 1)\nos._exit(9)\n"
-    program = program.replace("os._exit(9)\nif", "if")
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(path), "between commits", "0"],
-        stdin=subprocess.PIPE,
+        [sys.executable, "-c", ORPHAN, str(path)], stdin=subprocess.PIPE
     ) as process:
         process.wait()
         assert recover(str(path)) is Recovery.NOTHING
+        assert os.listdir(path.parent) == [path.name]
 
 
 # .. Without locks ............................................................
@@ -286,7 +286,7 @@ def test_without_locks_a_look_changes_nothing(path, no_locks):
 
 
 def test_without_locks_a_killed_writer_is_known_by_its_process(path, no_locks):
-    kill_one(path, when="between commits", code=no_locks)
+    kill_one(path, when="between commits")
     assert find_writer(str(path))[0] is Life.SEEMS_GONE
     assert not has_writer(path)
     assert value_in(path) == 1
@@ -298,7 +298,7 @@ def test_without_locks_a_killed_writer_is_known_by_its_process(path, no_locks):
 
 
 def test_without_locks_only_a_person_completes_a_commit(path, no_locks):
-    kill_one(path, when="in a commit", code=no_locks)
+    kill_one(path, when="in a commit")
     before = path.read_bytes(), commit_in_journal(str(path))
     with pytest.raises(NotAnOutputFileError, match="complete it by `utopya-backend re"):
         open_for_reading(path)
@@ -323,7 +323,7 @@ OTHER_HOST = {"host": "elsewhere", "boot": "another"}
     ],
 )
 def test_without_locks_another_host_is_up_to_a_person(path, no_locks, changes):
-    kill_one(path, when="in a commit", code=no_locks)
+    kill_one(path, when="in a commit")
     as_if_from(path, **changes)
     assert has_writer(path)
     now = [0.0]
@@ -342,7 +342,7 @@ def test_without_locks_another_host_is_up_to_a_person(path, no_locks, changes):
 
 
 def test_without_locks_and_without_a_record(path, no_locks):
-    kill_one(path, when="between commits", code=no_locks)
+    kill_one(path, when="between commits")
     with open(journal_path(str(path)), "wb"):
         pass
     assert has_writer(path)

@@ -122,9 +122,11 @@ def create_journal(path: str, cls: type[DiskFile] = DiskFile) -> DiskFile:
     """
     name = journal_path(path)
     temporary = f"{name}.new"
-    with contextlib.suppress(FileNotFoundError):
+    try:
+        journal = cls.create(temporary)
+    except FileExistsError:  # left by a process that was killed just here
         os.unlink(temporary)
-    journal = cls.create(temporary)
+        journal = cls.create(temporary)
     try:
         journal.try_lock(exclusive=True)
         journal.write(0, Writer.current().encode())
@@ -141,13 +143,15 @@ def create_journal(path: str, cls: type[DiskFile] = DiskFile) -> DiskFile:
 def _make_place(path: str) -> None:
     """Checks that a journal may be replaced, if there is one."""
     name = journal_path(path)
-    if not is_free(path):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
     try:
         old = DiskFile.open(name)
-    except OSError:
+    except FileNotFoundError:
         return
+    except OSError:  # a directory, for instance
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name) from None
     try:
+        if not is_free(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
         # Who recovers just now removes it in a moment. A writer whose file was deleted
         # keeps its lock, and has nothing to write any more.
         for _ in range(_ATTEMPTS):

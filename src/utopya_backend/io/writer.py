@@ -71,7 +71,7 @@ class Writer(NamedTuple):
     def current(cls) -> Self:
         """This process."""
         pid = os.getpid()
-        return cls(*_here(), pid, _start_of(pid) or "")
+        return cls(*_here(), pid, _own_start(pid))
 
     @classmethod
     def ended(cls) -> Self:
@@ -205,12 +205,23 @@ def _here() -> tuple[str, str, str]:
         return platform.node(), "", ""
 
 
+@functools.cache
+def _own_start(pid: int) -> str:
+    """When this process was started; a forked child has another number."""
+    return _start_of(pid) or ""
+
+
 def _start_of(pid: int) -> str | None:
     """When a process was started; None if it is not there, or has ended."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # The name, in parentheses, may have any characters in it.
-            fields = file.read().rpartition(b")")[2].split()
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        # The name, in parentheses, may have any characters in it.
+        fields = os.read(descriptor, 4096).rpartition(b")")[2].split()
+    except OSError:  # it has just ended
+        return None
+    finally:
+        os.close(descriptor)
     return None if fields[0] in (b"Z", b"X") else fields[19].decode()
