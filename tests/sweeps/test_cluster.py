@@ -333,7 +333,7 @@ def test_a_sweep_is_continued_in_its_directory(reader, dask, monkeypatch, tmp_pa
     monkeypatch.chdir(tmp_path / "elsewhere")
     Path("rate.txt").write_text("9")
     monkeypatch.setenv("RATE", "0.125")
-    again = continue_sweep(path, scheduler=dask.address, progress=False)
+    again = continue_sweep(path, scheduler=dask.address, force=True, progress=False)
     assert again.counts["finished"] == 4, again
     assert sorted(rates_of(path)) == [0.625, 0.75, 0.75, 0.75]
 
@@ -446,6 +446,11 @@ def test_other_versions():
     here = worker.VERSIONS["numpy"]
     assert cluster._problem_of(found) == f"numpy is 1.0 there, and {here} here"
     assert cluster._problem_of(worker.VERSIONS) == ""
+    found = {**worker.VERSIONS, "source_hash": "abc"}
+    assert cluster._problem_of(found, "abc") == ""
+    assert cluster._problem_of(found, "unknown: M is defined in no file") == ""
+    expected = "the source of the model is another one there"
+    assert cluster._problem_of(found, "def") == expected
     assert cluster._problem_of(OSError("x")) == "OSError: x"
 
 

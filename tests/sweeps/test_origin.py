@@ -1,6 +1,10 @@
 """Universes of one sweep that come from different sources, or might."""
 
+import importlib
+import inspect
 import os
+import sys
+import textwrap
 import time
 import warnings
 
@@ -206,3 +210,25 @@ def test_changed_while_it_runs(model):
     assert hashes(run) is None
     (recorded,) = read_origins(run)
     assert open_output(run).attrs["source_hash"] == recorded["source_hash"]
+
+
+def test_what_is_sent_is_what_this_process_has_imported(tmp_path, monkeypatch):
+    """And what is not is what others import from its file."""
+    path = tmp_path / "sent_or_not.py"
+    body = inspect.getsource(Here)
+    path.write_text(
+        "from utopya_backend import StepwiseModel\n" + body + "def make():\n"
+        + textwrap.indent(body.replace("Here", "Local"), "    ") + "    return Local\n"
+    )  # fmt: skip
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("sent_or_not")
+    try:
+        sent, imported = module.make(), module.Here
+        path.write_text(path.read_text() + "# changed\n")
+        os.utime(path, (time.time() + 0.02,) * 2)
+        x = ParamDim(default=0, values=[1, 2])
+        for cls, is_known in ((imported, True), (sent, False)):
+            run = sweep(cls, {"x": x}, num_steps=1, progress=False)
+            assert run.data.attrs["source_hash"].startswith("unknown") is not is_known
+    finally:
+        del sys.modules["sent_or_not"]

@@ -58,6 +58,7 @@ class DaskEngine:
         scheduler: str | None = None,
         cluster: str | None = None,
         num_workers: int | None = None,
+        source_hash: str = "",
     ) -> None:
         """Connects with the workers, and has them import the model.
 
@@ -69,12 +70,15 @@ class DaskEngine:
             num_workers: How many universes may run at the same time; of a cluster to
                 be started, how many jobs. By default, as many as there are threads;
                 or 1 job
+            source_hash: The hash of the source of the model here, which workers have
+                to have, too
 
         Raises:
             UserError: If there is no scheduler or worker; if one has no model, sees
                 another file system, or has other versions
         """
         self._program = program
+        self._source_hash = source_hash
         self._directory = directory
         self._topic = f"sweep-{secrets.token_hex(8)}"
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -199,7 +203,7 @@ class DaskEngine:
         problems = [
             f"{address}: {problem}"
             for address, result in found.items()
-            if (problem := _problem_of(result))
+            if (problem := _problem_of(result, self._source_hash))
         ]
         if problems:
             shown = "\n  ".join(problems[:10])
@@ -227,8 +231,13 @@ class DaskEngine:
         }
 
 
-def _problem_of(result: Any) -> str:
-    """What is wrong with a worker, by what it answers."""
+def _problem_of(result: Any, source_hash: str = "") -> str:
+    """What is wrong with a worker, by what it answers.
+
+    Args:
+        result: Its answer
+        source_hash: The hash of the source of the model here
+    """
     from .worker import VERSIONS
 
     if isinstance(result, BaseException):
@@ -240,6 +249,10 @@ def _problem_of(result: Any) -> str:
         for name, version in VERSIONS.items()
         if result[name] != version
     ]
+    hashes = [source_hash, result.get("source_hash", "")]
+    is_known = all(text and not text.startswith("unknown: ") for text in hashes)
+    if is_known and hashes[0] != hashes[1]:
+        others.append("the source of the model is another one there")
     return ", ".join(others)
 
 

@@ -36,6 +36,10 @@ class LocalEngine:
     """Universes as processes of this machine.
 
     It is a context manager; at its end, no process is left.
+
+    Attributes:
+        source_hash: The hash of the source that was imported; empty if that is done by
+            each universe
     """
 
     def __init__(
@@ -166,6 +170,7 @@ class LocalEngine:
         if isinstance(answer, UserError):
             self.close()
             raise answer
+        self.source_hash = answer
 
     def _read_reports(self) -> Iterator[Reported]:
         """The last report of each universe, of those that are waiting."""

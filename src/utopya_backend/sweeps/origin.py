@@ -22,6 +22,7 @@ from ..io.provenance import read_source, versions
 from ..io.runs import RECORD
 from ..io.source import Source
 from ..tools import load_cfg_file
+from .program import is_sent
 
 Origin = Mapping[str, Any]
 """What universes come from: the hash and the files of the source, the hash of the
@@ -189,5 +190,5 @@ def _source_of(model: ModelInfo) -> Source:
         return Source({}, f"{model.name} cannot be imported ({error})".split("\n")[0])
     where, name = split_source(model.source or "")
     # Universes import the model anew, unless it is known here only.
-    imported = None if cls.__module__ == "__main__" else time.time()
+    imported = None if is_sent(cls) and not where else time.time()
     return read_source(cls, None if name or not where else where, imported)

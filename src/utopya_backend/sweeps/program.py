@@ -114,6 +114,17 @@ class Program:
         return run, model
 
 
+def is_sent(model: type) -> bool:
+    """Whether the code of a class is sent to others, as they could not import it.
+
+    Args:
+        model: The class
+    """
+    module = model.__module__
+    is_local = "<locals>" in model.__qualname__
+    return module == "__main__" or module not in sys.modules or is_local
+
+
 def _pickle(model: type) -> bytes:
     """Pickles a class, also one that was defined in a notebook or a script."""
     try:

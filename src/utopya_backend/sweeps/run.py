@@ -103,7 +103,9 @@ def run_universes(
         tally = Tally(total, total - len(numbers))
         if not numbers:
             return Summary(tally)
-        with make_engine(model, directory, options, lock) as engine:
+        with make_engine(
+            model, directory, options, lock, str(origin["source_hash"])
+        ) as engine:
             note_origin(directory.path, origin)
             directory.begin(numbers)
             report = ReportFile(directory, str(engine))
@@ -161,7 +163,11 @@ def _cleared(
 
 
 def make_engine(
-    model: ModelInfo, directory: SweepDirectory, options: Options, lock: int
+    model: ModelInfo,
+    directory: SweepDirectory,
+    options: Options,
+    lock: int,
+    source_hash: str,
 ) -> LocalEngine | DaskEngine:
     """Makes what runs the universes.
 
@@ -170,6 +176,7 @@ def make_engine(
         directory: Where they are
         options: How they are to be run
         lock: The descriptor of a lock that all processes on this machine hold
+        source_hash: The hash of the source that the model has to have everywhere
 
     Raises:
         UserError: If it cannot run the model
@@ -186,7 +193,7 @@ def make_engine(
 
     return DaskEngine(
         program, directory.path, scheduler=options.scheduler, cluster=options.cluster,
-        num_workers=options.workers,
+        num_workers=options.workers, source_hash=source_hash,
     )  # fmt: skip
 
 

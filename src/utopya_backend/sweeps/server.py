@@ -45,7 +45,7 @@ from .child import (
     run_warm,
 )
 from .messages import Ended, Job
-from .program import Program
+from .program import Program, is_sent
 
 _PR_SET_PDEATHSIG = 1  # of Linux' prctl(2)
 
@@ -94,6 +94,7 @@ class Server:
         Handlers(signal.SIG_IGN, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
         self._wake_up, self._awake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._run_universe: Callable[[Job], int] = lambda job: 1
+        self.source_hash = ""
 
     def load(self, program: Program) -> None:
         """Imports the model.
@@ -109,7 +110,9 @@ class Server:
             return
         run, model = program.load()
         _rehearse()
-        source = program.origin or read_source(model, program.script)
+        origin = program.origin if is_sent(model) else None
+        source = origin or read_source(model, program.script)
+        self.source_hash = source.hash
         sources = {name_of(model): source}
         self._run_universe = lambda job: run_warm(
             job, run, program.name, sources, self._reports
@@ -302,7 +305,6 @@ def main() -> None:
     control = Connection(int(sys.argv[1]))
     reports = socket.socket(fileno=int(sys.argv[2]))
     server = Server(control, reports, grace=float(sys.argv[3]))
-    answer = None
     try:
         program = control.recv()
     except EOFError:
@@ -312,12 +314,14 @@ def main() -> None:
     except Exception as error:
         is_users = isinstance(error, UserError)
         what = f"{type(error).__name__}: {error}"
-        answer = error if is_users else ModelImportError(what)
+        answer: Any = error if is_users else ModelImportError(what)
+    else:
+        answer = server.source_hash
     try:
         control.send(answer)
     except OSError:  # the engine is gone
         return
-    if answer is None:
+    if isinstance(answer, str):
         server.serve()
 
 

@@ -14,12 +14,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import h5py
-import numpy as np
 from distributed import get_worker
 
-from .. import __version__
 from ..errors import ExecutableError, UserError
+from ..io.provenance import versions
 from .child import make_universe
 from .directory import set_aside
 from .local import GRACE, LocalEngine
@@ -30,13 +28,7 @@ _MANY = 1_000_000  # universes at the same time: Dask says how many
 _POLL_INTERVAL = 0.2
 _GRACE = 1.0  # [s]
 
-VERSIONS = {
-    "utopya_backend": __version__,
-    "python": platform.python_version(),
-    "numpy": np.__version__,
-    "h5py": h5py.__version__,
-    "hdf5": h5py.version.hdf5_version,
-}
+VERSIONS = versions()
 """What has to be the same on all workers, so that the data is"""
 
 
@@ -48,6 +40,7 @@ class _Hub:
         self._ended: dict[int, queue.SimpleQueue[Ended]] = {}
         # If the worker is gone, its universes run elsewhere: there must not be two.
         self._engine = LocalEngine(program, _MANY, grace=0.0)
+        self.source_hash = self._engine.source_hash
         self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
         self._thread.start()
@@ -127,14 +120,15 @@ def probe(program: Program, topic: str, token: str) -> dict[str, Any]:
         token: A file that has to be there
 
     Returns:
-        The versions of what is installed here; and under ``error`` what is wrong
+        The versions of what is installed here, and the hash of the source; and under
+        ``error`` what is wrong
     """
     found: dict[str, Any] = dict(VERSIONS)
     if not os.path.exists(token):
         found["error"] = f"there is no directory {os.path.dirname(token)}"
         return found
     try:
-        _hub(program, topic)
+        found["source_hash"] = _hub(program, topic).source_hash
     except (UserError, OSError) as error:
         found["error"] = str(error)
     return found
