@@ -12,7 +12,12 @@ import pytest
 from paramspace import ParamDim
 
 from utopya_backend import load_cfg_file
-from utopya_backend.errors import ConfigError, FileInUseError, MissingFileError
+from utopya_backend.errors import (
+    ConfigError,
+    FileInUseError,
+    MissingFileError,
+    OutputDirectoryError,
+)
 from utopya_backend.io.record import read_record
 from utopya_backend.space import Space, parameter_space
 from utopya_backend.sweeps.directory import SweepDirectory, set_aside
@@ -348,6 +353,45 @@ def test_a_broken_link_in_place_of_a_directory(directory):
     os.symlink("nowhere", directory.universe(1))
     set_aside(directory.universe(1))
     assert (directory.path / "earlier/uni1_2").is_symlink()
+
+
+def test_a_file_in_place_of_a_directory_is_set_aside(directory):
+    directory.universe(1).write_text("in the way")
+    set_aside(directory.universe(1))
+    assert (directory.path / "earlier/uni1_1").read_text() == "in the way"
+
+
+def test_what_cannot_be_set_aside(directory):
+    make_universe(directory, 1)
+    (directory.path / "earlier").touch()
+    with pytest.raises(
+        OutputDirectoryError, match=r"Cannot move .*/uni1 to .*/earlier"
+    ):
+        set_aside(directory.universe(1))
+    assert (directory.universe(1) / "data.h5").exists()
+
+
+def test_a_record_that_cannot_be_written(directory):
+    (directory.path / "_universes.tsv").mkdir()
+    with (
+        pytest.raises(OutputDirectoryError, match=r"Cannot write to .*_universes\.tsv"),
+        directory.in_use(),
+    ):
+        pass
+
+
+def test_rows_that_there_was_no_space_for(directory):
+    """They are written as soon as there is some, and as a whole."""
+    with directory.in_use():
+        with full_disk():
+            for number in (1, 2):
+                note(directory, number, Outcome.FINISHED)
+        note(directory, 3, Outcome.FAILED, 1)
+    found = {name: str(entry) for name, entry in read_record(directory.path).items()}
+    assert found == {
+        "uni1": "finished: exit code 0", "uni2": "finished: exit code 0",
+        "uni3": "failed: exit code 1",
+    }  # fmt: skip
 
 
 def test_settings_are_kept(tmp_path):

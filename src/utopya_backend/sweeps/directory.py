@@ -77,6 +77,7 @@ class SweepDirectory:
         self.settings = settings
         self._record: FileIO | None = None
         self._handle: DiskFile | None = None
+        self._unwritten = b""
 
     @classmethod
     def make(
@@ -157,10 +158,8 @@ class SweepDirectory:
             BlockingIOError: If somebody else does
             OSError: If the record cannot be written
         """
-        path = self.path / RECORD
-        # Without a buffer, a line that cannot be written is not tried once more.
         with (
-            open(path, "a+b", buffering=0) as record,
+            self._open_record() as record,
             closing(DiskFile.open(str(self.path), read_only=True)) as self._handle,
         ):
             try:
@@ -181,6 +180,15 @@ class SweepDirectory:
                 yield record.fileno()
             finally:
                 self._record = self._handle = None
+
+    def _open_record(self) -> FileIO:
+        try:
+            return open(self.path / RECORD, "a+b", buffering=0)
+        except OSError as error:
+            raise OutputDirectoryError(
+                f"Cannot write to {self.path / RECORD} ({error.strerror}): universes "
+                "can only be run where that is possible."
+            ) from None
 
     def find(self) -> bool:
         """Looks where the directory is now: it may have been moved while it is in use.
@@ -219,9 +227,14 @@ class SweepDirectory:
         )  # fmt: skip
 
     def _write_row(self, *cells: str) -> None:
+        """Writes a row, and those before that there was no space for."""
         assert self._record is not None  # it is in use
+        self._unwritten += "\t".join(cells).encode() + b"\n"
         with suppress(OSError):
-            self._record.write("\t".join(cells).encode() + b"\n")
+            num_bytes = self._record.write(self._unwritten)
+            done = self._unwritten.rfind(b"\n", 0, num_bytes) + 1
+            torn = b"" if done == num_bytes else b"\n"  # which ends a part of a row
+            self._unwritten = torn + self._unwritten[done:]
 
     def _end_last_row(self) -> None:
         """Ends a row that could not be written as a whole."""
@@ -281,8 +294,27 @@ def set_aside(directory: str | os.PathLike[str], *, force: bool = False) -> None
     Raises:
         BlockingIOError: If somebody still writes to it after a minute, or if that
             cannot be known
+        OSError: If it cannot be moved
     """
     directory = Path(directory)
+    if directory.is_dir():
+        _wait_for_writer(directory, force=force)
+    if not os.path.lexists(directory):
+        return
+    earlier = directory.parents[1] / "earlier"
+    names = (f"{directory.name}_{count}" for count in itertools.count(1))
+    free = next(name for name in names if not os.path.lexists(earlier / name))
+    try:
+        earlier.mkdir(exist_ok=True)
+        directory.rename(earlier / free)
+    except OSError as error:
+        raise OutputDirectoryError(
+            f"Cannot move {directory} to {earlier} ({error.strerror}): the universe "
+            "cannot be run once more in its place."
+        ) from None
+
+
+def _wait_for_writer(directory: Path, *, force: bool) -> None:
     path = str(directory / "data.h5")
     deadline = time.monotonic() + _PATIENCE
     while (found := find_writer(path))[0] is Life.LIVES:
@@ -297,9 +329,3 @@ def set_aside(directory: str | os.PathLike[str], *, force: bool = False) -> None
             f"{describe_unknown(path, found[1])} If it has ended, say "
             "`utopya-backend sweep --continue … --force`."
         )
-    if os.path.lexists(directory):
-        earlier = directory.parents[1] / "earlier"
-        earlier.mkdir(exist_ok=True)
-        names = (f"{directory.name}_{count}" for count in itertools.count(1))
-        free = next(name for name in names if not os.path.lexists(earlier / name))
-        directory.rename(earlier / free)
