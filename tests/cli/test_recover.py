@@ -1,3 +1,6 @@
+import errno
+import os
+
 import pytest
 from click.testing import CliRunner
 
@@ -40,6 +43,21 @@ def test_interrupted_commit(path, monkeypatch):
     journal.write_bytes(content[:-1])
     assert "was removed" in run(path)
     assert not journal.exists()
+
+
+def test_a_disk_that_fails(path, monkeypatch):
+    OutputFile(path).close()
+    journal = DiskFile.create(str(path) + ".wal")
+    old, new = path.read_bytes()[:4096].ljust(4096, b"\0"), b"x" * 4096
+    size = path.stat().st_size
+    journal.write(0, Journal(size, size, {0: Page.changing(old, new)}).encode())
+
+    def sync(self):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(DiskFile, "sync", sync)
+    assert "could not be completed (Input/output error): its jou" in run(path, code=2)
+    assert os.path.exists(journal.path)
 
 
 def test_foreign_journal(path):

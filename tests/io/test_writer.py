@@ -26,7 +26,13 @@ from utopya_backend.io.glance import has_writer
 from utopya_backend.io.journal import commit_in_journal, journal_path, split
 from utopya_backend.io.opening import open_for_reading
 from utopya_backend.io.recovery import find_writer
-from utopya_backend.io.writer import RECORD_SIZE, Life, Writer, locks_reach_other_hosts
+from utopya_backend.io.writer import (
+    RECORD_SIZE,
+    Life,
+    Reach,
+    Writer,
+    locks_reach_other_hosts,
+)
 from utopya_backend.sweeps.directory import set_aside
 
 ORPHAN = """
@@ -277,7 +283,7 @@ def test_without_locks_a_look_changes_nothing(path, no_locks):
     with OutputFile(path) as file:
         file["x"] = 1
         file.commit()
-        assert find_writer(str(path)) == (Life.LIVES, Writer.current())
+        assert find_writer(str(path)) == (Life.LIVES, Writer.current(Reach.NONE))
         assert value_in(path) == 1
         with pytest.raises(FileInUseError, match="is open in another process"):
             recover(str(path), force=True)
@@ -373,6 +379,24 @@ def test_locks_of_one_machine_say_nothing_about_another(path, monkeypatch):
     assert find_writer(str(path))[0] is Life.UNKNOWN
     monkeypatch.setattr(writer, "locks_reach_other_hosts", lambda path: True)
     assert find_writer(str(path))[0] is Life.GONE
+    as_if_from(path, reach=Reach.HOST.value)
+    assert find_writer(str(path))[0] is Life.UNKNOWN
+
+
+def test_a_writer_that_could_not_get_its_lock(path, monkeypatch):
+    """Others can, as where the same file system is mounted with other options."""
+    path.parent.mkdir(parents=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(DiskFile, "try_lock", lambda self, exclusive: Lock.UNKNOWN)
+        file = OutputFile(path)
+    assert find_writer(str(path))[0] is Life.LIVES
+    file["x"] = 1
+    file.commit()
+    assert value_in(path) == 1
+    with pytest.raises(FileInUseError):
+        recover(str(path), force=True)
+    assert os.path.exists(journal_path(str(path)))
+    file.close()
 
 
 @pytest.mark.parametrize(
@@ -390,7 +414,7 @@ def test_locks_of_one_machine_say_nothing_about_another(path, monkeypatch):
         ("rw - 9p x rw", False),
     ],
 )
-def test_how_far_locks_reach(tmp_path, monkeypatch, mount, expected):
+def test_how_far_locks_reach(tmp_path, monkeypatch, request, mount, expected):
     device = os.stat(tmp_path).st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     table = tmp_path / "mountinfo"
@@ -400,6 +424,8 @@ def test_how_far_locks_reach(tmp_path, monkeypatch, mount, expected):
         return open(table, *args, **kwargs)
 
     monkeypatch.setattr(writer, "open", open_table, raising=False)
+    writer._do_locks_reach_others.cache_clear()
+    request.addfinalizer(writer._do_locks_reach_others.cache_clear)
     assert locks_reach_other_hosts(str(tmp_path)) is expected
 
 
@@ -407,7 +433,7 @@ def test_how_far_locks_reach(tmp_path, monkeypatch, mount, expected):
 
 
 def test_record():
-    here = Writer.current()
+    here = Writer.current(Reach.ALL)
     assert len(here.encode()) == RECORD_SIZE
     assert Writer.decode(here.encode() + b"a commit") == here
     assert here.life() is Life.LIVES
@@ -423,7 +449,7 @@ def test_a_process_that_nobody_has_waited_for_is_dead():
     with subprocess.Popen(["true"]) as process:
         started = writer._start_of(process.pid)
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert Writer.current()._replace(
+        assert Writer.current(Reach.HOST)._replace(
             pid=process.pid, started=started or ""
         ).life() is Life.SEEMS_GONE  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import click
 
+from ..errors import UnreadableFileError, UserError
 from ..io.opening import check_signature, find_outputs, open_hdf5, reporting_damage
 from ..io.recovery import Recovery, find_writer
 from ..io.recovery import recover as recover_file
@@ -30,7 +31,15 @@ def _recover(path: str, *, force: bool) -> None:
     life, writer = find_writer(path)
     if life is Life.SEEMS_GONE and writer is not None:
         click.echo(f"There are no locks here; but the writer, {writer}, has ended.")
-    recovery = recover_file(path, force=force)
+    try:
+        recovery = recover_file(path, force=force)
+    except UserError:
+        raise
+    except OSError as error:
+        raise UnreadableFileError(
+            f"{path} could not be completed ({error.strerror}): its journal is kept, "
+            "so that you can try again."
+        ) from None
     with open_hdf5(path) as file, reporting_damage(path):
         file.visit(lambda _: None)  # or say why it cannot be read
     done = {

@@ -38,7 +38,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Self
 
 from .disk import DiskFile
-from .writer import RECORD_SIZE, Writer
+from .writer import RECORD_SIZE, Writer, lock_for_life
 
 PAGE_SIZE = 4096
 SECTOR_SIZE = 512
@@ -128,8 +128,7 @@ def create_journal(path: str, cls: type[DiskFile] = DiskFile) -> DiskFile:
         os.unlink(temporary)
         journal = cls.create(temporary)
     try:
-        journal.try_lock(exclusive=True)
-        journal.write(0, Writer.current().encode())
+        journal.write(0, Writer.current(lock_for_life(journal)).encode())
         _make_place(path)
         journal.rename(name)
     except BaseException:

@@ -21,7 +21,7 @@ from ..errors import (
 )
 from .disk import NO_LOCKS
 from .journal import Journal, commit_in_journal, journal_path
-from .recovery import Recovery, describe_unknown, recover_if
+from .recovery import Recovery, describe_unknown, find_writer, recover_if
 from .runs import has_output, latest_run
 from .storage import READER_PATIENCE
 from .writer import Life, Writer
@@ -257,10 +257,18 @@ def _recover(
         try:
             life, writer, recovery = recover_if(path, {Life.GONE})
         except OSError as error:
-            is_read_only = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-            if is_read_only and not commit_in_journal(path):
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            if not _is_in_commit(path):
                 return Recovery.NOTHING  # there is nothing to write
-            raise
+            if find_writer(path)[0] is not Life.LIVES or clock() > deadline:
+                raise OutputPermissionError(
+                    f"The last commit of {path} has to be completed, but there is no "
+                    "permission to write to it: ask its owner to do so, by "
+                    f"`utopya-backend recover {path}`."
+                ) from None
+            sleep(_POLL_INTERVAL)
+            continue
         if recovery is not None:
             return recovery
         # A commit takes a moment, a recovery by another reader, too.

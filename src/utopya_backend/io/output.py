@@ -165,6 +165,9 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
                 f"The output {what} {error.filename} exists already and is never "
                 "overwritten: move it away, or give another output_path."
             ) from None
+        except OSError as error:
+            reason = f"Could not make the output file ({error.strerror})"
+            raise type(error)(error.errno, reason, self._path) from error
         self._series: dict[int, TimeSeries] = {}
         self.last_words: Mapping[str, Any] = {}
         super().__init__(self._storage, "w", rdcc_nbytes=_CHUNK_CACHE_BYTES)

@@ -315,8 +315,9 @@ class Storage:
                 self._path,
             )  # fmt: skip
         if not self._journal.is_at(self._journal.path) and self._file.is_at(self._path):
-            self._journal.close()  # somebody has removed it
+            removed = self._journal  # by somebody
             self._journal = create_journal(self._path, type(self._file))
+            removed.close()
             if self._fsync:
                 sync_directory(self._path)
 

@@ -5,6 +5,11 @@ converts it: whoever can get that lock knows that the writer is gone. Times say 
 since clocks differ. There are file systems without locks, and some whose locks are
 those of one machine only. There, what the writer has noted about itself in the journal
 has to do: its host, the boot of that, its process, and when that was started.
+
+The record has 512 bytes: ``UTBEWAL2``; the CRC-32 of all that follows, little-endian;
+and lines of text, filled up with zeros: for whom the lock is valid, the name of the
+host, the identifier of the boot, the namespace of the numbers of processes, the number
+of the process, and when that was started, in ticks since the boot.
 """
 
 import enum
@@ -47,10 +52,19 @@ class Life(enum.Enum):
     """There are no locks, and the process cannot be looked for from here."""
 
 
+class Reach(enum.Enum):
+    """For whom a lock is valid."""
+
+    NONE = "nobody"
+    HOST = "this host"
+    ALL = "all hosts"
+
+
 class Writer(NamedTuple):
     """A process that writes a file.
 
     Attributes:
+        reach: For whom its lock is valid: a value of :py:class:`Reach`
         host: The name of its host
         boot: The identifier of the boot of that, empty if the system has none
         namespace: In which namespace its number is valid
@@ -58,6 +72,7 @@ class Writer(NamedTuple):
         started: When it was started, as the system counts
     """
 
+    reach: str
     host: str
     boot: str
     namespace: str
@@ -68,15 +83,19 @@ class Writer(NamedTuple):
         return f"process {self.pid} on {self.host}"
 
     @classmethod
-    def current(cls) -> Self:
-        """This process."""
+    def current(cls, reach: Reach) -> Self:
+        """This process.
+
+        Args:
+            reach: For whom its lock is valid
+        """
         pid = os.getpid()
-        return cls(*_here(), pid, _own_start(pid))
+        return cls(reach.value, *_here(), pid, _own_start(pid))
 
     @classmethod
     def ended(cls) -> Self:
         """This process, when it has ended to write, but has to leave its journal."""
-        return cls(*_here(), 0, "")
+        return cls(Reach.NONE.value, *_here(), 0, "")
 
     @staticmethod
     def is_record(data: bytes) -> bool:
@@ -111,10 +130,11 @@ class Writer(NamedTuple):
         ):
             return None
         try:
-            host, boot, namespace, pid, started = (
+            *others, pid, started = (
                 text.rstrip(b"\0").decode(errors="replace").split("\n")
             )
-            return cls(host, boot, namespace, int(pid), started)
+            reach, host, boot, namespace = others
+            return cls(reach, host, boot, namespace, int(pid), started)
         except ValueError:
             return None
 
@@ -142,6 +162,20 @@ class Writer(NamedTuple):
         return Life.LIVES if is_same else Life.SEEMS_GONE
 
 
+def lock_for_life(journal: DiskFile) -> Reach:
+    """Locks the journal of this process.
+
+    Args:
+        journal: The journal, of which nobody knows yet
+
+    Returns:
+        For whom the lock is valid
+    """
+    if journal.try_lock(exclusive=True) is not Lock.HELD:
+        return Reach.NONE
+    return Reach.ALL if locks_reach_other_hosts(journal.path) else Reach.HOST
+
+
 def life_of_writer(
     journal: DiskFile, writer: Writer | None, *, exclusive: bool
 ) -> Life:
@@ -162,11 +196,13 @@ def life_of_writer(
 
 
 def _is_believed(journal: DiskFile, writer: Writer | None) -> bool:
-    """Whether a lock here is one on the host of the writer, too."""
+    """Whether the lock of that writer would have kept this process from having one."""
     _, boot, _ = _here()
-    if writer is None or not boot or writer.boot in ("", boot):
+    if writer is None or not boot or not writer.boot:  # then nothing else is known
         return True
-    return locks_reach_other_hosts(journal.path)
+    if writer.boot == boot:
+        return writer.reach != Reach.NONE.value
+    return writer.reach == Reach.ALL.value and locks_reach_other_hosts(journal.path)
 
 
 def locks_reach_other_hosts(path: str) -> bool:
@@ -175,8 +211,12 @@ def locks_reach_other_hosts(path: str) -> bool:
     Args:
         path: The file
     """
+    return _do_locks_reach_others(os.stat(path).st_dev)
+
+
+@functools.cache
+def _do_locks_reach_others(device: int) -> bool:
     try:
-        device = os.stat(path).st_dev
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
             lines = file.read().splitlines()
     except OSError:
