@@ -138,11 +138,12 @@ def test_continue_from_another_directory(
     monkeypatch.chdir(other)
     if not is_there:
         begun.rename(tmp_path / "gone")
-    assert sweep("--continue", str(tmp_path / "out/M")).exit_code == 0
-    (run,) = (tmp_path / "out/M").iterdir()
-    log = (run / "data/uni2/out.log").read_text()
-    assert log.count("in begun") == is_there
-    assert log.count("in other") == (not is_there)
+    run = str(tmp_path / "out/M")
+    assert sweep("--continue", run, "--force").exit_code == 0
+    (log,) = (tmp_path / "out/M").glob("*/data/uni2/out.log")
+    text = log.read_text()
+    assert text.count("in begun") == is_there
+    assert text.count("in other") == (not is_there)
     assert ("is not there any more" in caplog.text) == (not is_there)
 
 
