@@ -14,11 +14,12 @@ import logging
 import math
 import numbers
 import re
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from .io.values import to_array
 
 LINE_START = "!!map "
 """What distinguishes the monitor's lines from everything else in the output"""
@@ -148,13 +149,13 @@ def _float(value: float) -> str:
 def _array(value: Any, *, depth: int) -> str | None:
     # Other libraries' arrays may be anywhere, e.g. on a device that is gone.
     try:
-        array = np.asarray(value)
+        array = to_array(value)
     except Exception:
         return None
     if array.size > MAX_ELEMENTS:
         return None
-    if "numpy.ma" in sys.modules and np.ma.is_masked(value):
-        array = np.where(np.ma.getmaskarray(value), math.nan, array.astype(object))
+    if hasattr(array, "mask"):
+        array = np.where(array.mask, math.nan, np.asarray(array).astype(object))
     return _value(array.tolist(), depth=depth)
 
 

@@ -9,7 +9,6 @@ import datetime
 import enum
 import numbers
 import os
-import sys
 from collections.abc import Callable, KeysView, Mapping, Sequence, Set, ValuesView
 from typing import Any
 
@@ -212,17 +211,21 @@ def _of_scalar(value: Any, place: _Place) -> Any:
 
 
 def _of_array(values: Any, place: _Place) -> Any:
-    from .io.values import unit_of  # on first use: few configurations have arrays
+    from .io.values import (  # on first use: few configurations have arrays
+        to_array,
+        unit_of,
+    )
 
     if unit := unit_of(values):
         raise place.refusal(
             values, f"its unit, {unit}, would be lost; give the number alone"
         )
-    if "numpy.ma" in sys.modules and np.ma.is_masked(values):
-        if values.dtype.kind != "f":
+    array = to_array(values)
+    if hasattr(array, "mask") and np.ma.is_masked(array):
+        if array.dtype.kind != "f":
             raise place.refusal(values, "fill what is masked, e.g. by .filled(-1)")
-        values = np.ma.filled(values, np.nan)
-    values = np.asarray(values)
+        array = np.ma.filled(array, np.nan)
+    values = np.asarray(array)
     if values.dtype.kind in "biu" or values.dtype in ("f2", "f4", "f8"):
         return values.tolist()
     return _of_list(values, place) if values.ndim else place.plain(values[()])

@@ -1,5 +1,6 @@
 """What a model gives arrives as the same value, in each way of writing, or not."""
 
+import collections
 import datetime
 import enum
 import math
@@ -33,6 +34,9 @@ class Level(enum.IntEnum):
     LOW = 1
 
 
+Pair = collections.namedtuple("Pair", "a b")  # the plain kind
+
+
 class Duck:
     """An array of another library, as those of JAX and PyTorch."""
 
@@ -58,6 +62,19 @@ class ForeignQuantity(Duck):
     """An array with a unit, as those of pint."""
 
     units = "metre"
+
+
+class ForeignMasked(Duck):
+    """A masked array as those of astropy, which are none of numpy's."""
+
+    mask = np.array([False, True, False])
+
+
+class Refusing(Quantity):
+    """A quantity as those of astropy, which are no numbers."""
+
+    def __float__(self):
+        raise TypeError
 
 
 @pytest.fixture
@@ -103,6 +120,7 @@ MASKED = np.ma.masked_array([1, -999, 99], [False, True, False])
     [
         MASKED,
         MASKED.astype(float),
+        ForeignMasked([1, -999, 99]),
         [1, np.ma.masked, 99.0],
         (1, np.ma.masked_array(-999, True), 99),
         pd.array([1, None, 99], dtype="Int64"),
@@ -240,6 +258,7 @@ def test_a_matrix_keeps_its_two_dimensions(file):
 @pytest.mark.parametrize(
     ("row", "unit"),
     [(Quantity([1, 2], "km"), "km"), ([Quantity(1, "km"), Quantity(2, "km")], "km"),
+     ([Refusing(1, "km"), Refusing(2, "km")], "km"),
      (ForeignQuantity([1.0, 2.0]), "metre")],
 )  # fmt: skip
 def test_the_unit_of_a_quantity_is_kept(file, write, row, unit):
@@ -448,6 +467,9 @@ KIND = np.dtype(
     "row",
     [
         (State.ILL, (Fraction(1, 2), [1, 2])),
+        collections.namedtuple("R", "a b")(
+            "I", (0.5, np.array([1, 2]))
+        ),  # the plain kind
         np.array(("I", (0.5, [1, 2])), KIND),
         np.array(
             (([1, 2], 0.5), "I"),
@@ -537,3 +559,27 @@ def test_dates_and_durations_that_a_type_does_not_hold(file, dtype, value, error
     with pytest.raises(error, match=r"^'/x\d?' holds (datetime|timedelta)64\[s\]"):
         dset.append(value)
     assert len(dset) == 0
+
+
+@WAYS
+def test_lists_of_any_length(file, write):
+    dset = make(file, h5py.vlen_dtype("u1"))
+    for row in ([1, 2], np.array([3.0]), [], pd.Series([4, 5, 6])):
+        write(dset, row)
+        assert dset[-1].tolist() == list(row)
+        assert dset[-1].dtype == "u1"
+    for row in ([300], np.array([1.5]), np.ma.masked_array([1], [True])):
+        before = len(dset)
+        with pytest.raises((TypeError, ValueError), match=r"^'/x0' (holds|cannot)"):
+            write(dset, row)
+        assert len(dset) == before + (write is grow_and_set)
+
+
+def test_what_h5py_does_by_itself(file):
+    dset = make(file, h5py.vlen_dtype(int), (2,))
+    dset.resize(1, axis=0)
+    dset[-1] = [[1, 2, 3], [4]]
+    assert [row.tolist() for row in dset[-1]] == [[1, 2, 3], [4]]
+    refs = make(file, h5py.ref_dtype)
+    refs.append(file.ref)
+    assert file[refs[-1]] == file["/"]

@@ -20,8 +20,8 @@ TEXT = h5py.string_dtype()
 """The type of texts of any length"""
 
 _REMEDIES = {
-    "M": " HDF5 has no dates: give texts, e.g. by numpy.datetime_as_string(dates).",
-    "m": " HDF5 has no durations: give numbers, e.g. of seconds.",
+    "M": " HDF5 knows no dates: give texts, e.g. by numpy.datetime_as_string(dates).",
+    "m": " HDF5 knows no durations: give numbers, e.g. of seconds.",
     "c": " Give the real part, or the absolute value.",
 }
 """What helps, by the kind of a type"""
@@ -54,6 +54,8 @@ def convert(values: Any, dtype: np.dtype[Any], what: str) -> Any:
         return _as_records(values, dtype, what)
     if h5py.check_string_dtype(dtype) is not None:
         return _as_texts(as_objects(values), dtype, what)
+    if (base := h5py.check_vlen_dtype(dtype)) is not None:
+        return _as_ragged(values, base, dtype, what)
     return _as_numbers(values, dtype, what) if dtype.kind in "biufc" else values
 
 
@@ -69,7 +71,7 @@ def as_array(values: Any, what: str) -> Array:
         ValueError: If some are masked, and there is no NaN for them; or if they are
             lists of different lengths.
     """
-    array = _to_array(values)
+    array = to_array(values)
     kind = array.dtype.kind
     if kind in "OSUT":
         objects = as_objects(values)
@@ -85,6 +87,26 @@ def as_array(values: Any, what: str) -> Array:
     return _as_numbers(array, array.dtype, what)
 
 
+# .. Arrays of what was given .................................................
+
+
+def to_array(values: Any, dtype: Any = None) -> Array:
+    """Makes an array of numpy.
+
+    Args:
+        values: An array or a sequence, of whatever kind
+        dtype: Its type
+
+    Returns:
+        The array, which is a masked one if something in it is masked
+    """
+    mask = _masks_in(values) if _has_masks(values) else None
+    if isinstance(values, (list, tuple)):
+        values = _without_subclasses(values)
+    array = np.asarray(values, dtype=dtype)
+    return array if mask is None else np.ma.array(array, mask=mask)
+
+
 def as_objects(values: Any) -> Array:
     """Makes an array of Python's own objects.
 
@@ -96,8 +118,8 @@ def as_objects(values: Any) -> Array:
         of an Enum would be a piece of what it is printed as.
     """
     if hasattr(type(values), "__array__"):
-        return _to_array(values).astype(object)
-    return _to_array(values, object)
+        return to_array(values).astype(object)
+    return to_array(values, object)
 
 
 def as_text(text: str) -> str:
@@ -134,8 +156,8 @@ def unit_of(values: Any) -> str:
         return units.pop()
     if not _is_quantity(kind):
         return ""
-    unit = str(values.unit if hasattr(kind, "unit") else values.units)
-    return "" if unit == "dimensionless" else unit
+    unit = values.unit if hasattr(kind, "unit") else values.units
+    return "" if unit is None or str(unit) == "dimensionless" else str(unit)
 
 
 def _is_quantity(kind: type) -> bool:
@@ -143,40 +165,44 @@ def _is_quantity(kind: type) -> bool:
     return is_array and (hasattr(kind, "unit") or hasattr(kind, "units"))
 
 
-# .. Arrays of what was given .................................................
-
-
-def _to_array(values: Any, dtype: Any = None) -> Array:
-    """An array, which is a masked one if something in it is masked."""
-    if "numpy.ma" not in sys.modules or not _has_masks(values):
-        return np.asarray(values, dtype=dtype)
-    if isinstance(values, np.ma.MaskedArray):
-        return np.ma.array(values, copy=False)
-    data, mask = _without_masks(values), _masks_of(values)
-    return np.ma.array(np.asarray(data, dtype=dtype), mask=np.asarray(mask))
-
-
 def _has_masks(values: Any) -> bool:
-    if isinstance(values, np.ma.MaskedArray):
-        return values.mask is not np.ma.nomask
-    if not isinstance(values, (list, tuple)):
-        return False
-    kinds = (np.ma.MaskedArray, list, tuple)
-    return any(issubclass(kind, kinds) for kind in set(map(type, values))) and any(
-        map(_has_masks, values)
+    if isinstance(values, (list, tuple)):
+        kinds = set(map(type, values))
+        may_have = any(_can_be_masked(k) or issubclass(k, (list, tuple)) for k in kinds)
+        return may_have and any(map(_has_masks, values))
+    # That of numpy is a truth value if nothing is masked; that of pandas is a method.
+    return (
+        _can_be_masked(type(values))
+        and isinstance(values.mask, (np.ndarray, np.generic, bool))
+        and values.mask is not np.False_
     )
 
 
-def _without_masks(values: Any) -> Any:
-    if isinstance(values, (list, tuple)):
-        return type(values)([_without_masks(value) for value in values])
-    return values.data if isinstance(values, np.ma.MaskedArray) else values
+def _can_be_masked(kind: type) -> bool:
+    return hasattr(kind, "mask") and hasattr(kind, "__array__")
 
 
-def _masks_of(values: Any) -> Any:
+def _masks_in(values: Any) -> Any:
     if isinstance(values, (list, tuple)):
-        return [_masks_of(value) for value in values]
-    return np.ma.getmaskarray(np.asanyarray(values))
+        return [_masks_in(value) for value in values]
+    return values.mask if _has_masks(values) else np.zeros(np.shape(values), bool)
+
+
+def _without_subclasses(values: Any) -> Any:
+    """Lists of arrays that are nothing but arrays: others may refuse to be in lists."""
+    if isinstance(values, (list, tuple)):
+        kinds = set(map(type, values))
+        if any(map(_is_other_array, kinds)):
+            parts = [_without_subclasses(value) for value in values]
+            return tuple(parts) if isinstance(values, tuple) else parts  # a record
+        return values
+    return np.asarray(values) if _is_other_array(type(values)) else values
+
+
+def _is_other_array(kind: type) -> bool:
+    if kind in (list, tuple):
+        return True
+    return not issubclass(kind, np.generic) and hasattr(kind, "__array__")
 
 
 def _split(array: Array, what: str, *, has_nan: bool) -> tuple[Array, Any]:
@@ -199,7 +225,7 @@ def _split(array: Array, what: str, *, has_nan: bool) -> tuple[Array, Any]:
 
 
 def _as_times(values: Any, dtype: np.dtype[Any], what: str) -> Array:
-    array, mask = _split(_to_array(values), what, has_nan=True)
+    array, mask = _split(to_array(values), what, has_nan=True)
     if array.dtype.kind not in (dtype.kind, "O", *("U" if dtype.kind == "M" else "")):
         raise TypeError(f"{what} holds {dtype}, and not values of type {array.dtype}.")
     # A copy, whose type says how HDF5 stores it
@@ -220,7 +246,7 @@ def _as_times(values: Any, dtype: np.dtype[Any], what: str) -> Array:
 
 
 def _as_numbers(values: Any, dtype: np.dtype[Any], what: str) -> Array:
-    array = _to_array(values)
+    array = to_array(values)
     is_list = array.ndim and not hasattr(type(values), "__array__")
     if is_list and array.dtype.kind == "f" and dtype.kind in "iu":
         array = as_objects(values)  # numpy has rounded integers that are large
@@ -357,11 +383,25 @@ def _stored_text(value: str | bytes, info: Any, what: str) -> str | bytes:
     return raw
 
 
+def _as_ragged(
+    values: Any, base: np.dtype[Any], dtype: np.dtype[Any], what: str
+) -> Any:
+    """A list of any length as one value; of several, h5py makes what it can."""
+    if isinstance(values, (list, tuple)) and any(map(np.ndim, values)):
+        return values
+    array = to_array(values)
+    if array.ndim != 1 or array.dtype.kind == "O":
+        return values
+    found = np.empty((), dtype)
+    found[()] = convert(array, base, what)
+    return found
+
+
 # .. Records ..................................................................
 
 
 def _as_records(values: Any, dtype: np.dtype[Any], what: str) -> Array:
-    array = _to_array(values) if hasattr(type(values), "__array__") else None
+    array = to_array(values) if hasattr(type(values), "__array__") else None
     if array is None or array.dtype.names is None:
         try:
             array = np.asarray(values, dtype=_of_objects(dtype))
