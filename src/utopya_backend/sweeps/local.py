@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Self
 
 from ..errors import ExecutableError, UserError
+from .leftovers import kill_marked, make_mark, marked
 from .messages import Ended, Event, Job, Reported
 from .program import Program
 
@@ -125,7 +126,8 @@ class LocalEngine:
     def close(self) -> None:
         """Ends what is still running, if need be by a kill."""
         self._control.close()  # the server has it end
-        self._process.wait()
+        if self._process.wait() != 0:  # or it has seen to it by itself
+            kill_marked(self._mark)
         self._reports.close()
 
     def _start(self) -> None:
@@ -138,6 +140,8 @@ class LocalEngine:
         self._reports, sink = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         descriptors = (theirs.fileno(), sink.fileno())
         args = (*descriptors, self._grace)
+        environ = {**os.environ, **({"PWD": cwd} if cwd else {}), **self._program.env}
+        self._mark = make_mark()
         self._process = subprocess.Popen(
             # Not with the modules that happen to be in the current directory
             [sys.executable, "-P", "-m", f"{__package__}.server", *map(str, args)],
@@ -145,10 +149,7 @@ class LocalEngine:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # that of an import
             cwd=cwd,
-            env=_environment(
-                {**os.environ, **({"PWD": cwd} if cwd else {}), **self._program.env},
-                self.num_workers,
-            ),
+            env=marked(_environment(environ, self.num_workers), self._mark),
             start_new_session=True,  # a Ctrl-C is for the supervisor
         )
         theirs.close()

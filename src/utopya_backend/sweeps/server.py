@@ -13,7 +13,6 @@ it has its universes stop, and kills those that do not.
 from __future__ import annotations
 
 import atexit
-import ctypes
 import gc
 import logging
 import multiprocessing.util
@@ -44,10 +43,20 @@ from .child import (
     run_fresh,
     run_warm,
 )
+from .leftovers import (
+    adopt_orphans,
+    children,
+    die_with_parent,
+    kill,
+    mark_of_server,
+    mark_universe,
+    start_watchdog,
+    universe_of,
+)
 from .messages import Ended, Job
 from .program import Program, is_sent
 
-_PR_SET_PDEATHSIG = 1  # of Linux' prctl(2)
+_PATIENCE = 5.0  # with processes that were killed [s]
 
 
 class _Running(NamedTuple):
@@ -95,6 +104,10 @@ class Server:
         self._wake_up, self._awake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._run_universe: Callable[[Job], int] = lambda job: 1
         self.source_hash = ""
+        self._mark = mark_of_server()
+        self._pid = os.getpid()
+        self._watchdog = start_watchdog(self._close_connections)
+        self._own: set[int] = set()  # children that are for all universes
 
     def load(self, program: Program) -> None:
         """Imports the model.
@@ -126,6 +139,8 @@ class Server:
         """Runs universes until the engine is gone."""
         Handlers(lambda *_: None, [signal.SIGCHLD])
         signal.set_wakeup_fd(self._awake, warn_on_full_buffer=False)
+        self._own = children()  # what the import of the model has started
+        adopt_orphans()
         sources: list[Any] = [self._control, self._wake_up]
         while True:
             ready = wait(sources)
@@ -169,9 +184,11 @@ class Server:
         try:
             signal.set_wakeup_fd(-1)
             os.setpgid(0, 0)  # so that it can be killed with all that it starts
-            _die_with_parent()
+            die_with_parent(self._pid)
+            mark_universe()
             _forget_exit_functions()
-            for descriptor in (self._control.fileno(), self._wake_up, self._awake):
+            self._control.close()
+            for descriptor in (self._wake_up, self._awake):
                 os.close(descriptor)
             code = exit_code_or_error(lambda: self._run_universe(job))
             with suppress(OSError):  # the model may have closed it
@@ -180,32 +197,46 @@ class Server:
             os._exit(code)
 
     def _reap(self) -> None:
-        """Tells of the universes that have ended."""
-        while self._running:
+        """Tells of the universes that have ended, of which nothing is left then."""
+        while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
+                self._kill_orphans()
                 return
-            if pid not in self._running:
-                continue
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)  # what it has started, and left
-            universe = self._running.pop(pid)
-            code = os.waitstatus_to_exitcode(status)
-            if not universe.has_returned() and code == 0:
-                universe.log("Error: The process has ended by os._exit(0).")
-                code = 1
-            ended = Ended(
-                universe.job.number,
-                code if code >= 0 else 128 - code,
-                time.monotonic() - universe.start,
-                usage.ru_utime + usage.ru_stime,
-                platform.node(),
-            )
-            with suppress(OSError):  # nobody is there to listen
-                self._control.send(ended)
+            if pid in self._running:
+                self._note_end(pid, status, usage.ru_utime + usage.ru_stime)
+
+    def _note_end(self, pid: int, status: int, cpu_seconds: float) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)  # what it has started, and left
+        universe = self._running.pop(pid)
+        self._kill_orphans()
+        code = os.waitstatus_to_exitcode(status)
+        if not universe.has_returned() and code == 0:
+            universe.log("Error: The process has ended by os._exit(0).")
+            code = 1
+        ended = Ended(
+            universe.job.number,
+            code if code >= 0 else 128 - code,
+            time.monotonic() - universe.start,
+            cpu_seconds,
+            platform.node(),
+        )
+        with suppress(OSError):  # nobody is there to listen
+            self._control.send(ended)
+
+    def _orphans(self) -> set[int]:
+        return children() - self._running.keys() - self._own
+
+    def _kill_orphans(self) -> None:
+        """Kills what is left of universes that have ended; so are its children then."""
+        for pid in self._orphans():
+            universe = universe_of(pid, self._mark)
+            if not self._running or universe not in (None, *self._running):
+                kill(pid)
 
     def _send_signal(self, number: int, signum: int) -> None:
         for pid, universe in self._running.items():
@@ -223,8 +254,29 @@ class Server:
             with suppress(BlockingIOError):
                 os.read(self._wake_up, 4096)
             self._reap()
-        for pid in self._running:
-            _send(pid, signal.SIGKILL)
+        self._kill_all()
+
+    def _kill_all(self) -> None:
+        """Kills the universes, and all that they have left."""
+        deadline = time.monotonic() + _PATIENCE
+        while (self._running or self._orphans()) and time.monotonic() < deadline:
+            for pid in self._running:
+                _send(pid, signal.SIGKILL)
+            self._kill_orphans()
+            wait([self._wake_up], timeout=0.1)
+            with suppress(BlockingIOError):
+                os.read(self._wake_up, 4096)
+            self._reap()
+
+    def close(self) -> None:
+        """Ends the process that watches over this one."""
+        if self._watchdog is not None:
+            kill(self._watchdog)
+            os.waitpid(self._watchdog, 0)
+
+    def _close_connections(self) -> None:
+        self._control.close()
+        self._reports.close()
 
 
 def _send(pid: int, signum: int) -> None:
@@ -236,12 +288,6 @@ def _send(pid: int, signum: int) -> None:
         os.killpg(pid, signum)
     except (ProcessLookupError, PermissionError):  # it has not come that far
         os.kill(pid, signum)
-
-
-def _die_with_parent() -> None:
-    """Has this process be killed when the server is, where there is a way to."""
-    if _prctl is not None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _forget_exit_functions() -> None:
@@ -290,21 +336,18 @@ def _rehearse() -> None:
             it.run()
 
 
-def _find_prctl() -> Any:
-    try:
-        return ctypes.CDLL(None).prctl
-    except (OSError, AttributeError):  # not Linux
-        return None
-
-
-_prctl = _find_prctl()
-
-
 def main() -> None:
     """Serves the engine at the other ends of two sockets."""
     control = Connection(int(sys.argv[1]))
     reports = socket.socket(fileno=int(sys.argv[2]))
     server = Server(control, reports, grace=float(sys.argv[3]))
+    try:
+        _load_and_serve(server, control)
+    finally:
+        server.close()
+
+
+def _load_and_serve(server: Server, control: Connection) -> None:
     try:
         program = control.recv()
     except EOFError:
