@@ -15,7 +15,7 @@ from typing import Any
 from .display import Report
 from .errors import FileInUseError, MissingFileError, UserError
 from .io.glance import Glance, glance_at, has_writer
-from .io.journal import commit_in_journal, journal_path
+from .io.journal import commit_in_journal, is_in_commit, journal_path
 from .io.opening import universe_number
 from .io.record import COMPLETE, Entry, record_around
 from .io.recovery import describe_unknown, find_writer
@@ -213,6 +213,8 @@ def _look_into_file(seen: Snapshot) -> Snapshot:
     path = seen.path
     if not path.exists():
         return seen
+    if is_in_commit(str(path)) and not has_writer(path):  # there may be anything in it
+        return replace(seen, state=State.KILLED, detail=_after_kill(path))
     try:
         glance = glance_at(path)
     except MissingFileError:

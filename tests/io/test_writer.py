@@ -34,6 +34,7 @@ from utopya_backend.io.writer import (
     locks_reach_other_hosts,
 )
 from utopya_backend.sweeps.directory import set_aside
+from utopya_backend.watching import State, look
 
 ORPHAN = """
 import os, sys
@@ -111,6 +112,17 @@ def test_a_writer_has_its_lock_for_life(path):
             file.commit()
     assert not has_writer(path)
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_what_is_seen_of_a_commit_that_was_interrupted(path):
+    """There may be anything in the file, so that nothing of that is shown."""
+    kill_one(path, when="in a commit")
+    before = path.read_bytes()
+    (seen,) = look(path)
+    assert seen.state is State.KILLED
+    assert seen.detail.startswith("while it committed")
+    assert not seen.glance.attrs
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("seconds", [-10_000, 0, 10_000])

@@ -250,6 +250,15 @@ class Journal(NamedTuple):
         return cls(old_size, new_size, pages)
 
 
+def is_in_commit(path: str) -> bool:
+    """Whether there is a commit in the journal of a file that counts.
+
+    Args:
+        path: The path of the file
+    """
+    return Journal.decode(commit_in_journal(path)) is not None
+
+
 def _checksums(content: bytes) -> tuple[int, ...]:
     return tuple(
         zlib.crc32(content[start : start + SECTOR_SIZE])

@@ -20,7 +20,7 @@ from ..errors import (
     UserError,
 )
 from .disk import NO_LOCKS
-from .journal import Journal, commit_in_journal, journal_path
+from .journal import is_in_commit, journal_path
 from .recovery import Recovery, describe_unknown, find_writer, recover_if
 from .runs import has_output, latest_run
 from .storage import READER_PATIENCE
@@ -114,11 +114,11 @@ def open_for_reading(
         try:
             file = open_hdf5(path, clock=clock, sleep=sleep)
         except (MissingFileError, NotAnOutputFileError):
-            if _is_in_commit(path) and clock() < deadline:
+            if is_in_commit(path) and clock() < deadline:
                 continue
             check_signature(path)  # may know better why
             raise
-        if not _is_in_commit(path) or clock() > deadline:
+        if not is_in_commit(path) or clock() > deadline:
             return file, recovery
         file.close()  # its writer was killed meanwhile, in the middle of a commit
 
@@ -259,7 +259,7 @@ def _recover(
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
-            if not _is_in_commit(path):
+            if not is_in_commit(path):
                 return Recovery.NOTHING  # there is nothing to write
             if find_writer(path)[0] is not Life.LIVES or clock() > deadline:
                 raise OutputPermissionError(
@@ -272,16 +272,11 @@ def _recover(
         if recovery is not None:
             return recovery
         # A commit takes a moment, a recovery by another reader, too.
-        if not _is_in_commit(path) or (life is Life.LIVES and clock() > deadline):
+        if not is_in_commit(path) or (life is Life.LIVES and clock() > deadline):
             return Recovery.NOTHING
         if life is Life.SEEMS_GONE or clock() > deadline:
             raise _unfinished(path, life, writer)
         sleep(_POLL_INTERVAL)
-
-
-def _is_in_commit(path: str) -> bool:
-    """Whether there is a commit in the journal of a file that counts."""
-    return Journal.decode(commit_in_journal(path)) is not None
 
 
 def _unfinished(path: str, life: Life, writer: Writer | None) -> UserError:
