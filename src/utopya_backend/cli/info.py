@@ -1,5 +1,7 @@
 """``utopya-backend info``: which package is imported as ``utopya_backend``."""
 
+import sys
+
 import click
 
 
@@ -13,4 +15,4 @@ def info() -> None:
     """
     import utopya_backend_command  # only this command needs it
 
-    utopya_backend_command.info()
+    sys.exit(utopya_backend_command.info())
