@@ -62,6 +62,15 @@ def check(model: h5py.Group) -> int:
     return num_rows - 1
 
 
+def has_begun(path: Path) -> bool:
+    """Whether there is a commit with the first rows."""
+    try:
+        with h5py.File(path, "r") as file:
+            return "Writer" in file and len(file["Writer/1"]) > 0
+    except OSError:
+        return False
+
+
 def read_plainly(path: Path) -> int | None:
     """Opens the file as any program does; returns the last step, None if it failed."""
     try:
@@ -140,7 +149,7 @@ def main() -> None:
 
 def watch(path: Path, number: int) -> tuple[set[int], int]:
     """Reads the file; returns the steps at which it ended, and the failures."""
-    while not path.exists() or path.stat().st_size < 10_000:
+    while not has_begun(path):
         time.sleep(0.01)
     steps, failures = set(), 0
     for attempt in range(number):
