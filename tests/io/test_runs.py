@@ -182,6 +182,17 @@ def test_a_universe_was_run_once_more(out):
     assert latest(out) == other
 
 
+def test_the_first_universes_have_no_data(out):
+    run = write_data(out / "renamed", "2026-10-25T10:00:00+00:00", "uni4")
+    for number in (1, 2, 3, 5, 6, 7):
+        (run / f"data/uni{number}").mkdir()
+    (begun,) = beginning_of(run)
+    assert begun == datetime(2026, 10, 25, 10, tzinfo=UTC)
+    for number in (8, 9):
+        write_data(run, "2026-10-25T09:00:00+00:00", f"uni{number}")
+    assert beginning_of(run) < (begun,)
+
+
 def test_runs_of_the_published_backend(out):
     for name in ("261025-100000", "261025-110000_a-note", "261025-093000"):
         write_data(out / name)

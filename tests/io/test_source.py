@@ -277,6 +277,22 @@ def test_own_output_is_no_change(package, commit):
     assert commit_of(package) == clean
 
 
+def test_names_and_settings_that_git_takes_for_something_else(package, commit, write):
+    git(package, "init")
+    git(package, "config", "status.showUntrackedFiles", "no")
+    git(package, "config", "status.branch", "true")
+    odd = write(package / "a[b]*", odd="x = 1")
+    sys.path.insert(0, str(odd))
+    write(impl__rules="import odd")
+    clean = commit()
+    assert commit_of(package) == clean
+    write(odd, odd="x = 2")
+    assert commit_of(package) == f"{clean}+"
+    commit()
+    (package / "impl/untracked.py").touch()
+    assert commit_of(package).endswith("+")
+
+
 def test_files_elsewhere_are_not_in_the_commit(
     package, commit, write, tmp_path_factory
 ):

@@ -256,9 +256,10 @@ def _git(*args: str, directory: str) -> str | None:
     environ = {key: value for key, value in os.environ.items() if key not in where}
     # Nothing is written, and no other process is started.
     quietly = ("--no-optional-locks", "-c", "core.fsmonitor=false")
+    plainly = ("--literal-pathspecs", "-c", "status.showUntrackedFiles=normal")
     try:
         process = subprocess.run(
-            ["git", *quietly, "-C", directory, *args],
+            ["git", *quietly, *plainly, "-C", directory, *args],
             capture_output=True, text=True, timeout=5, check=True, env=environ,
         )  # fmt: skip
     except (OSError, ValueError, subprocess.SubprocessError):

@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def has_output(run: Path) -> bool:
     Args:
         run: Its directory
     """
-    return next(_files_in(run), None) is not None
+    return any(os.path.exists(file) for _, file in _universes_in(run))
 
 
 # .. What runs there are ......................................................
@@ -155,14 +156,13 @@ def _named_since(run: Path) -> list[Path]:
     return [run.with_name(name) for name in since]
 
 
-def _files_in(run: Path) -> Iterator[tuple[int, str]]:
-    """The numbers of the universes with an output file, and its paths."""
+def _universes_in(run: Path) -> Iterator[tuple[int, str]]:
+    """The numbers of the universes, and the paths of their output files."""
     with suppress(OSError), os.scandir(run / "data") as entries:
         for entry in entries:
             number = entry.name.removeprefix("uni")
-            file = os.path.join(entry.path, "data.h5")
-            if number != entry.name and number.isdigit() and os.path.exists(file):
-                yield int(number), file
+            if number != entry.name and number.isdigit():
+                yield int(number), os.path.join(entry.path, "data.h5")
 
 
 def _rank(run: Path, begun: Beginning | None) -> Any:
@@ -187,9 +187,12 @@ def _recorded(run: Path) -> Beginning | None:
 
 
 def _started_in_data(run: Path) -> datetime | None:
-    files = sorted(_files_in(run))
-    few = {files[i] for i in (0, len(files) // 2, -1)} if files else ()
-    return min(filter(None, (_started_in(file) for _, file in few)), default=None)
+    files = [file for _, file in sorted(_universes_in(run))]
+    places = {0, len(files) // 2, len(files) - 1} if files else ()
+    few = [*filter(os.path.exists, (files[place] for place in places))]
+    if not few:  # they have nothing yet, or have been lost
+        few = [*islice(filter(os.path.exists, files), 1)]
+    return min(filter(None, map(_started_in, few)), default=None)
 
 
 def _started_in(file: str) -> datetime | None:
