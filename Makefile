@@ -20,7 +20,7 @@ export LC_ALL := C.UTF-8
 UTOPYA = HOME="$(FRONTEND_HOME)" PATH="$(abspath $(BIN)):$(PATH)" $(FRONTEND)/bin/utopya
 
 .PHONY: help demo frontend test lower-bounds coverage lint docs pictures kill kill-published \
-	replay full-disk readers races failed-sync same published-tests universe sweep-speed many-universes soak bench fit clean
+	replay full-disk readers races failed-sync fuzz same published-tests universe sweep-speed many-universes soak bench fit clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -78,6 +78,9 @@ races: $(VENV)/.installed  ## Look at files at the moment in which their writers
 
 failed-sync: $(VENV)/.installed  ## Have each sync of a run fail (1 min)
 	$(BIN)/python campaigns/failed_sync.py
+
+fuzz: $(VENV)/.installed-sweep $(VENV)/.installed-analysis  ## Give random configurations and damaged files to the commands (10 min)
+	$(BIN)/python campaigns/fuzz.py 4000 2000
 
 readers: $(VENV)/.installed-analysis  ## Read a file 2,000 times while it is written (1 min)
 	$(BIN)/python campaigns/readers.py 2000

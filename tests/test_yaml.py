@@ -156,6 +156,8 @@ def test_parameters_are_read_as_their_value(text, expected):
         ("a: 1\na: 2", 'duplicate key "a"'),
         ("a: [1, 2", "line 1"),
         ("a: !swep [1]", "There is no tag !swep. Did you mean '!sweep'"),
+        ("a: !Masked 3", "a masked value is written as !Masked {_val: 1}"),
+        ("a: !Masked {}", "a masked value is written as !Masked {_val: 1}"),
         ("a: !param 3", "expected !param {default: …}"),
         ("a: !param {limits: [0, 1]}", "expected !param {default: …}"),
         ("a: !range [a]", "expected e.g. !range"),

@@ -169,6 +169,15 @@ class Constructor(SafeConstructor):
             text = f"in this sweep, {problem}. {_EXAMPLE_OF_A_SWEEP}"
             raise ConstructorError(None, None, text, node.start_mark)
 
+    def construct_masked(self, node: Node) -> Any:
+        """A value of a sweep that is left out, as ``paramspace`` writes it."""
+        construct = self._constructor_of_package(node)
+        keys = node.value if isinstance(node, MappingNode) else []
+        if [key.value for key, _ in keys] != ["_val"]:
+            problem = "a masked value is written as !Masked {_val: 1}"
+            raise ConstructorError(None, None, problem, node.start_mark)
+        return construct(self, node)
+
     def construct_stop_condition(self, node: Node) -> Any:
         """The entries of a ``!stop-condition``, which may stand there without a tag."""
         return self.construct_mapping(node, deep=True)
@@ -214,6 +223,7 @@ Constructor.own_constructors = {
     "!range": Constructor.construct_range,
     "!slice": Constructor.construct_slice,
     "!param": Constructor.construct_default,
+    "!Masked": Constructor.construct_masked,
     "!stop-condition": Constructor.construct_stop_condition,
     "tag:yaml.org,2002:int": Constructor.construct_yaml_int,
     **dict.fromkeys(_EXPRESSIONS, Constructor.construct_expression),

@@ -164,3 +164,25 @@ def test_read_only(tmp_path):
     os.chmod(tmp_path, 0o500)
     assert open_output(path)["x"] == 1
     os.chmod(tmp_path, 0o700)
+
+
+ODD = [b"\xff", b"\x1b[2J", np.array([b"\xff", b"x"], dtype=h5py.string_dtype()), 1.5]
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("command", ["show", "watch", "plot"])
+def test_odd_names_and_texts(tmp_path, monkeypatch, name, command):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "data.h5"
+    with h5py.File(path, "w") as file:
+        file["M/y"] = np.arange(3.0)
+        file["M/y"].attrs["dim_names"] = name
+        file["M/y"].attrs["dim_name__0"] = name
+        file["M/y"].attrs["unit"] = name
+        file.attrs["status"] = name
+        for odd in (b"\xff", b"\x1b[2J", b"a\nb"):
+            space = h5py.h5s.create_simple((3,))
+            h5py.h5d.create(file["M"].id, odd, h5py.h5t.NATIVE_DOUBLE, space)
+    result = CliRunner().invoke(main, [command, str(path)])
+    assert isinstance(result.exception, SystemExit | None)
+    assert "\x1b" not in result.output

@@ -15,7 +15,14 @@ from ..io.provenance import ORIGIN
 from ..io.record import Entry, record_around, status_by
 from ..io.recovery import Recovery, describe_unknown, find_writer
 from ..io.summary import format_size
-from ..io.walking import all_datasets, is_time_series, members, printable, visible
+from ..io.walking import (
+    all_datasets,
+    is_time_series,
+    members,
+    printable,
+    text_of,
+    visible,
+)
 from ..io.writer import Life
 from ..timer import format_elapsed
 
@@ -96,7 +103,7 @@ def _state(path: Path, file: h5py.File, recovery: Recovery) -> str:
         return "this is the last commit of a writer that has it open"
     if life is Life.UNKNOWN:
         return f"this is its last commit. {describe_unknown(str(path), writer)}"
-    if file.attrs.get("status") == "running":
+    if text_of(file.attrs.get("status")) == "running":
         return "clean; its writer was killed, this is the last commit"
     return "clean"
 

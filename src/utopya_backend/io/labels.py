@@ -40,6 +40,7 @@ import numpy as np
 
 from ..errors import suggest
 from .values import as_array, as_text, unit_of
+from .walking import text_of
 
 # HDF5 stores an attribute in the object's header, a block of 64 KiB at most;
 # https://docs.hdfgroup.org/hdf5/v1_14/_h5_a__u_g.html, "Large Attributes".
@@ -287,6 +288,17 @@ def write_coords(dset: h5py.Dataset, dim: str, *, mode: str, args: Any) -> None:
         dset.attrs[f"coords__{dim}"] = args
 
 
+def grid_shape_of(attrs: Mapping[str, Any]) -> tuple[int, ...]:
+    """The shape of a grid; none, if its attribute is no such.
+
+    Args:
+        attrs: The attributes of its dataset
+    """
+    sizes = np.ravel(attrs.get("grid_shape", []))
+    is_shape = sizes.dtype.kind in "iuf" and np.isfinite(sizes).all()
+    return tuple(map(int, sizes)) if is_shape else ()
+
+
 def read_dims(
     dset: h5py.Dataset, attrs: Mapping[str, Any] | None = None
 ) -> list[str | None]:
@@ -302,10 +314,10 @@ def read_dims(
     given = attrs.get("dim_names", [])
     given = [] if isinstance(given, h5py.Empty) else np.ravel(given)[:num_dims]
     for axis, name in enumerate(given):
-        names[axis] = _to_str(name)
+        names[axis] = text_of(name)
     for axis in range(num_dims):
         if names[axis] is None and f"dim_name__{axis}" in attrs:
-            names[axis] = _to_str(attrs[f"dim_name__{axis}"])
+            names[axis] = text_of(attrs[f"dim_name__{axis}"])
     return names
 
 
@@ -327,13 +339,13 @@ def read_coords(
         ValueError: If the labels do not make sense
     """
     attrs = dset.attrs if attrs is None else attrs
-    mode = _to_str(attrs.get(f"coords_mode__{dim}", "values"))
+    mode = text_of(attrs.get(f"coords_mode__{dim}", "values"))
     args = attrs.get(f"coords__{dim}")
     if args is None and mode != "trivial":
         return None
     try:
         if mode == "linked":
-            args = dset.parent[_to_str(args)][()]
+            args = dset.parent[text_of(args)][()]
             mode = "values"
         coords = _COORDINATES[mode](args, size)
     except (LookupError, ValueError, TypeError, OverflowError, MemoryError) as error:
@@ -361,7 +373,7 @@ def is_label(name: str) -> bool:
 def _strings_or_numbers(args: Any, _: int) -> np.ndarray[Any, Any]:
     array = np.ravel(args)
     if array.dtype.kind in "OS":
-        array = np.array([_to_str(value) for value in array], dtype=str)
+        array = np.array([text_of(value) for value in array], dtype=str)
     return array
 
 
@@ -380,13 +392,6 @@ _COORDINATES: dict[str, Callable[..., np.ndarray[Any, Any]]] = {
     "start_and_step": lambda args, size: int(args[0]) + int(args[1]) * np.arange(size),
     "trivial": lambda _, size: np.arange(size),
 }
-
-
-def _to_str(value: Any) -> str:
-    """A string, in whatever form HDF5 has stored it."""
-    if isinstance(value, np.ndarray):
-        value = value.item()
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _num_bytes(values: Any) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import MissingPackageError
 from .attributes import read_attributes
-from .labels import is_label, read_coords, read_dims
+from .labels import grid_shape_of, is_label, read_coords, read_dims
 from .lazy import Array, GridArray, Labelled, LazyArray, StackedArray, StoredArray
 from .missing import common_type
 from .opening import (
@@ -25,7 +25,7 @@ from .opening import (
     universe_number,
 )
 from .recovery import Recovery
-from .walking import is_time_series, members, printable
+from .walking import is_time_series, members, printable, text_of
 
 if TYPE_CHECKING:
     import xarray
@@ -195,9 +195,9 @@ def _basename(dset: h5py.Dataset) -> str:
 def _linked_coords(dset: h5py.Dataset, attrs: Mapping[str, Any]) -> list[str]:
     """The names of the datasets that were made for the coordinates of another."""
     targets = {
-        f"{_basename(dset)}__coords__{dim}": _text(attrs.get(f"coords__{dim}"))
+        f"{_basename(dset)}__coords__{dim}": text_of(attrs.get(f"coords__{dim}"))
         for key, mode in attrs.items()
-        if key.startswith("coords_mode__") and _text(mode) == "linked"
+        if key.startswith("coords_mode__") and text_of(mode) == "linked"
         for dim in [key.removeprefix("coords_mode__")]
     }
     return [target for made, target in targets.items() if target == made]
@@ -233,15 +233,15 @@ def _read_dataset(dset: h5py.Dataset, attrs: Mapping[str, Any]) -> Labelled:
         {dim.replace("/", "_"): values for dim, values in coords.items()},
         _storable(others),
     )
-    return _as_grid(data) if _text(data.attrs.get("content")) == "grid" else data
+    return _as_grid(data) if text_of(data.attrs.get("content")) == "grid" else data
 
 
 def _as_grid(data: Labelled) -> Labelled:
     """Gives grids their shape, and the centres of the cells as coordinates."""
-    shape = tuple(int(size) for size in np.ravel(data.attrs.get("grid_shape", [])))
+    shape = grid_shape_of(data.attrs)
     dims = ("x", "y", "z")[: len(shape)]
     extent = np.ravel(data.attrs.get("space_extent", shape))
-    order = "".join(map(_text, np.ravel(data.attrs.get("index_order", "F"))[:1]))
+    order = "".join(map(text_of, np.ravel(data.attrs.get("index_order", "F"))[:1]))
     if (
         not data.dims
         or not 1 <= len(shape) <= 3
@@ -319,10 +319,6 @@ def _labelled_dims(
     except UnicodeError as error:
         _warn(f"The names of the dimensions of {dset.name} are no UTF-8 ({error})")
         return [None] * dset.ndim
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _warn(message: str) -> None:

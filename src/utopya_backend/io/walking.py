@@ -2,8 +2,10 @@
 
 import unicodedata
 from collections.abc import Iterator
+from typing import Any
 
 import h5py
+import numpy as np
 
 
 def members(
@@ -44,6 +46,17 @@ def printable(name: str | bytes) -> str:
         name: The name; h5py gives bytes then.
     """
     return name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
+
+
+def text_of(value: Any) -> str:
+    """The text that an attribute has, in whatever form HDF5 has stored it.
+
+    Args:
+        value: The attribute; an array of several texts is shown as a list.
+    """
+    if isinstance(value, np.ndarray):
+        value = value.item() if value.size == 1 else value.tolist()
+    return printable(value) if isinstance(value, bytes) else str(value)
 
 
 def visible(text: str) -> str:
@@ -97,8 +110,7 @@ def is_time_series(item: h5py.Group | h5py.Dataset) -> bool:
     # Most groups have no such attribute, and an error inside h5py takes its time.
     if not isinstance(item, h5py.Group) or "content" not in item.attrs:
         return False
-    content = item.attrs["content"]
-    return content in ("time_series", b"time_series")
+    return text_of(item.attrs["content"]) == "time_series"
 
 
 def _address(group: h5py.Group) -> int:

@@ -17,7 +17,9 @@ import numpy as np
 import xarray
 
 from ..errors import NotDrawableError
+from ..io.labels import grid_shape_of
 from ..io.missing import MAX_EXACT
+from ..io.walking import text_of
 from .kinds import SEEDS, check_drawable, check_finite, is_text, is_time
 from .lines import choose_lines
 from .naming import axis_label, is_of_timers, position, sized, value_label
@@ -65,9 +67,9 @@ def grid_dims(variable: xarray.DataArray) -> list[str]:
         variable: The variable
     """
     dims = list(map(str, variable.dims))
-    shape = tuple(map(int, np.ravel(variable.attrs.get("grid_shape", []))))
-    content = variable.attrs.get("content")
-    if content in ("grid", b"grid") and 2 <= len(shape) <= len(dims):
+    shape = grid_shape_of(variable.attrs)
+    is_grid = text_of(variable.attrs.get("content")) == "grid"
+    if is_grid and 2 <= len(shape) <= len(dims):
         # A grid whose attributes do not fit has been read as a row of cells.
         return dims[-len(shape) :] if variable.shape[-len(shape) :] == shape else []
     return ["x", "y"] if dims[-2:] == ["x", "y"] else []

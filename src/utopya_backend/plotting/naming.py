@@ -6,6 +6,7 @@ import numpy as np
 import xarray
 
 from ..io.last import is_time
+from ..io.walking import text_of
 from .axes import texts_of
 
 _MANY = 1000
@@ -132,5 +133,5 @@ def value_label(variable: xarray.DataArray, origin: int = 0) -> str:
 
 def _with_unit(name: str, attrs: dict[Any, Any]) -> str:
     name = str(attrs.get("long_name", name))
-    unit = attrs.get("units", attrs.get("unit"))
-    return f"{name} [{unit}]" if unit else name
+    unit = text_of(attrs.get("units", attrs.get("unit", "")))
+    return f"{name} [{unit}]" if unit not in ("", "None") else name
