@@ -86,6 +86,9 @@ def test_another_source(begun, model, file, expected):
         f"\nThe universes differ in source_hash:\n  {first}  uni1, uni3\n"
         f"  {second}  uni2, uni4\n"
     )
+    drawn = CliRunner().invoke(main, ["plot", str(begun), "--terminal"]).output
+    assert "Warning: The universes have 2 different values of source_hash" in drawn
+    assert "Not drawn: source_hash" not in drawn
     # Both are there now.
     lose(begun)
     assert go_on(begun)["finished"] == 4

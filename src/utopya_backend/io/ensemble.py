@@ -172,7 +172,7 @@ def _describe_origins(
     for key in ORIGIN:
         found = {n: str(attrs.get(key, "unknown")) for n, attrs in origins.items()}
         count = len({*found.values()})
-        if count < 2 or key in outer:
+        if count < 2:
             continue
         values = np.full(shape, "missing", object)
         for number, text in found.items():

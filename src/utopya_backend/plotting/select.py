@@ -3,8 +3,10 @@
 import xarray
 
 from ..errors import UnknownVariableError, suggest
+from ..io.provenance import ORIGIN
 
-_UNIVERSES = ("universe", "status")  # what a run with many of them says about each
+# What a run with many universes says about each
+_UNIVERSES = ("universe", "status", *ORIGIN)
 
 
 def all_variables(tree: xarray.DataTree) -> dict[str, xarray.DataArray]:
