@@ -157,7 +157,7 @@ def assemble_cfg(
     if model.mv_cfg is not None:
         _update(cfg, _load_parameter_space(model.mv_cfg, model, mistakes))
     if model.default_cfg is not None:
-        _update(cfg, {model.name: _load_mapping(model.default_cfg)})
+        _update(cfg, {model.name: load_mapping(model.default_cfg)})
     for cfg_file in cfg_files:
         _update(cfg, _load_parameter_space(Path(cfg_file), model, mistakes))
     _check_root_keys(settings or {}, "the settings", model, mistakes)
@@ -338,7 +338,15 @@ def _write_yaml(path: Path, content: Mapping[str, Any], *, tag: str = "") -> Non
 # .. Configurations ...........................................................
 
 
-def _load_mapping(path: Path) -> dict[str, Any]:
+def load_mapping(path: Path) -> dict[str, Any]:
+    """Loads a configuration file that has to have keys.
+
+    Args:
+        path: The file
+
+    Raises:
+        ValueError: If it is something else
+    """
     content = load_cfg_file(str(path))
     if content is None:
         return {}
@@ -354,7 +362,7 @@ def _load_parameter_space(
     path: Path, model: ModelInfo, mistakes: Mistakes
 ) -> dict[str, Any]:
     """Loads a run configuration, or what would be its parameter space."""
-    content = _load_mapping(path)
+    content = load_mapping(path)
     if "parameter_space" in content:
         for key in content.keys() & {*ROOT_KEYS, model.name}:
             with mistakes:
@@ -375,7 +383,7 @@ def _check_root_keys(
     cfg: Mapping[str, Any], path: str, model: ModelInfo, mistakes: Mistakes
 ) -> None:
     """Refuses what probably is a mistake: other root keys are a model's own."""
-    parameters = set(_load_mapping(model.default_cfg) if model.default_cfg else {})
+    parameters = set(load_mapping(model.default_cfg) if model.default_cfg else {})
     if model.cls is not None:
         parameters |= inspect.signature(model.cls.setup).parameters.keys()
     if cfg.get("root_model_name", model.name) != model.name:

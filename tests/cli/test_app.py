@@ -71,3 +71,10 @@ def test_completion_imports_no_more_than_it_needs():
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert process.stdout == b"set()\n"
+
+
+@pytest.mark.parametrize("name", ["run", "show", "plot", "watch", "recover", "schema"])
+def test_a_name_that_no_file_can_have(name):
+    result = invoke(name, "a" * 5000)
+    assert result.exit_code == 2
+    assert "is too long for a file" in result.output or "There is no" in result.output

@@ -1,5 +1,7 @@
 """Stop conditions: what the frontend's users write, with the frontend's verdicts."""
 
+import math
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -235,6 +237,7 @@ def test_no_conditions(content):
             ["seconds has to be a number", "'10' (str)", "Write e.g."],
         ),
         ([{**TIMEOUT, "seconds": True}], ConfigError, ["True (bool)"]),
+        ([{**TIMEOUT, "seconds": math.nan}], ConfigError, ["nan (float)"]),
         (
             [{**ENTRY, "operator": "=>"}], ConfigError,
             ["no operator '=>' (str)", ">=", "in quotes"],

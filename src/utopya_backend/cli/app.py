@@ -1,5 +1,6 @@
 """The group of commands, and how they report a user's mistake."""
 
+import errno
 import importlib
 import signal
 import sys
@@ -45,6 +46,15 @@ class _Commands(click.Group):
         except BrokenPipeError:
             drop_output()
             sys.exit(128 + signal.SIGPIPE)  # as other commands do
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            with going_on_unread():
+                name = str(error.filename)[:50]
+                click.echo(
+                    f"Error: The name '{name}…' is too long for a file.", err=True
+                )
+            sys.exit(EXIT_CODE)
         except KeyboardInterrupt:
             sys.exit(128 + signal.SIGINT)
 

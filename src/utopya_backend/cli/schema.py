@@ -7,8 +7,7 @@ import click
 
 from ..finding import find_model, load_class
 from ..schema import constraints_below, run_schema_of, schema_of
-from ..tools import load_cfg_file
-from ..universe import constraints_of
+from ..universe import constraints_of, load_mapping
 
 
 @click.command()
@@ -29,7 +28,7 @@ def schema(model: str, run: bool) -> None:
     model_class = load_class(info)
     defaults: Any = {}
     if info.default_cfg is not None:
-        defaults = load_cfg_file(str(info.default_cfg)) or {}
+        defaults = load_mapping(info.default_cfg)
     options = {
         "defaults": defaults,
         "constraints": constraints_below(constraints_of(info), info.name),

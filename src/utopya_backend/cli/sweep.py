@@ -10,6 +10,7 @@ import click
 
 from ..errors import ConfigError, UserError
 from ..finding import ModelInfo, find_model
+from ..limits import MAX_VALUES
 from ..space import Space, import_paramspace
 from ..sweeps.directory import SweepDirectory
 from ..sweeps.local import num_cores
@@ -64,7 +65,7 @@ _MAX_FAILURES = 10
     help="Seed of the random numbers, also instead of a sweep of it.",
 )
 @click.option(
-    "--num-seeds", type=click.IntRange(min=1),
+    "--num-seeds", type=click.IntRange(min=1, max=MAX_VALUES),
     help="Sweep the seed, too: from --seed (42) on, so many.",
 )  # fmt: skip
 @click.option(

@@ -217,7 +217,8 @@ def _parse_check(content: Any) -> Timeout | MonitorEntry:
 
 def _check_arguments(arguments: Mapping[str, Any]) -> None:
     seconds = arguments.get("seconds", 0)
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if not is_number or seconds != seconds:  # is no number itself
         raise ConfigError(
             f"seconds has to be a number, but is {show(seconds)}. Write e.g.: "
             "{func: timeout_wall, seconds: 600}"
