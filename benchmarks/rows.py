@@ -69,6 +69,7 @@ def measure(directory: str) -> None:
     for row in rows:
         dset.resize(dset.shape[0] + 1, axis=0)
         dset[-1, :] = row
+        model._time += 1  # each row has a time of its own
         if commit:
             commit()
     model._h5file.close()

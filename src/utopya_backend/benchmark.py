@@ -8,8 +8,7 @@ import h5py
 import numpy as np
 
 from .errors import ConfigError, Mistakes
-from .io.labels import write_coords
-from .io.timers import create_cumulative, create_total, fit_labels, label_rows
+from .io.timers import create_cumulative, create_total, fit_labels
 from .io.timeseries import TimeSeries
 from .model.config import check_benchmark
 from .model.parameters import check_parameters
@@ -361,30 +360,24 @@ class ModelBenchmarkMixin(_Base):
         dset, names = self._dset_cumulative, self.__cumulative
         assert dset is not None  # it has just been made
         elapsed = [timers[name].elapsed for name in names]
-        dset.append(np.fromiter(elapsed, dset.dtype, len(elapsed)))
-        self._dset_cumulative_invocation_times.append(
-            self._time if self.__has_steps else self.n_iterations
-        )
+        row = np.fromiter(elapsed, dset.dtype, len(elapsed))
+        time = self._time if self.__has_steps else self._n_iterations
+        dset.append(row, time=time)
+        self._dset_cumulative_invocation_times.append(time)
 
     def __prepare_dset_cumulative(self) -> None:
         """Makes the dataset, or room in it for timers that were added."""
         self.__num_timers = len(self._timers)
         self.__cumulative = list(self.elapsed_cumulative)
         if self._dset_cumulative is None:
-            dset = create_cumulative(
+            self._dset_cumulative = create_cumulative(
                 self._dgrp_bench,
                 len(self.__cumulative),
+                start=self._time if self.__has_steps else self.n_iterations,
+                step=self.write_every if isinstance(self, StepwiseModel) else 1,
                 compression=self.__dset_compression,
                 dtype=self.__dset_dtype,
             )
-            # What holds if the run does not live to write the exact labels
-            if self.__has_steps:
-                assert isinstance(self, StepwiseModel)
-                mode, args = "start_and_step", [self.time, self.write_every]
-            else:
-                mode, args = "trivial", []
-            write_coords(dset, "n_iterations", mode=mode, args=args)
-            self._dset_cumulative = dset
         fit_labels(self._dset_cumulative, self.__cumulative)
 
     # .. Inserted into the life cycle of the model ............................
@@ -414,8 +407,6 @@ class ModelBenchmarkMixin(_Base):
             if not timer.finished and name != "teardown":
                 timer.stop()
         self._write_dset_total()
-        if self._dset_cumulative is not None:
-            label_rows(self._dset_cumulative, self._dset_cumulative_invocation_times)
         if self._show_on_exit:
             self.log.info(
                 "Elapsed times for parts of this simulation:\n\n%s\n", self.elapsed_info
@@ -458,6 +449,10 @@ class ModelBenchmarkMixin(_Base):
     def _invoke_write_data(self) -> None:
         if not self.__enabled:
             super()._invoke_write_data()
+            return
+        if self._timers["setup"].running:  # the initial write is a part of that
+            super()._invoke_write_data()
+            self._write_dset_cumulative()
             return
         timer = self._timers["write_data"]
         timer.unpause()

@@ -53,6 +53,10 @@ def test_coordinates_grids_graphs_and_timers(frontend, evaluate):
         size = len(dset["coords"]["x"])
         assert dset["values"] == [[t + x for x in range(size)] for t in range(3)]
 
+    uneven, often = found["uneven"], found["often"]
+    assert (uneven["dims"], uneven["coords"]) == (["time"], {"time": [0, 1, 2.5]})
+    assert often["coords"] == {"time": [number**2 for number in range(8000)]}
+
     for name in ("grid", "honeycomb"):
         grid = found[name]
         assert grid["type"] == "GridDC"

@@ -1,3 +1,4 @@
+from types import SimpleNamespace
 from typing import ClassVar
 
 import dantro
@@ -125,8 +126,9 @@ def test_kind_of_graph(make, cls, directed, parallel):
 @pytest.fixture
 def series(tmp_path):
 
+    clock = SimpleNamespace(_time=0)
     with h5py.File(tmp_path / "data.h5", "w") as file:
-        yield GraphSeries(file.create_group("network"), start=0, step=1)
+        yield GraphSeries(file.create_group("network"), lambda: clock)
 
 
 MISTAKES = [
@@ -167,7 +169,7 @@ def test_mistakes(series, graph, properties, error, text):
 def test_properties_that_change(series):
     series.append([1], [], vertex_properties={"x": [1]})
     with pytest.raises(ValueError, match="began with the properties"):
-        series.append([1], [])
+        series.append([1], [], time=1)
     assert len(series) == 1
 
 
@@ -177,6 +179,44 @@ def test_graph_of_networkx(series):
     edges = series.group["_edges/0"]
     assert edges.compression == "gzip"
     assert sorted(map(sorted, edges[:])) == sorted(map(sorted, graph.edges))
+
+
+@pytest.mark.parametrize("place", ["perform_step", "write_data"])
+def test_times_of_graphs(make, place):
+    """They are those at which graphs were appended, whatever the schedule says."""
+
+    class Sometimes(Growing):
+        def note(self, where):
+            if where == place and self.time in (3, 4, 9):
+                self.network.append([self.time], [])
+
+        def perform_step(self):
+            self.note("perform_step")
+
+        def write_data(self):
+            self.note("write_data")
+
+    model = make(Sometimes, num_steps=10)
+    model.run()
+    vertices = model.h5group["network/_vertices"]
+    assert {key: dset[()].tolist() for key, dset in vertices.items()} == {
+        "3": [3], "4": [4], "9": [9],
+    }  # fmt: skip
+    assert load(model).create_graph(at_time=9).nodes
+
+
+def test_times_that_no_graph_can_have(series):
+    series.append([1], [], time=5)
+    series.append([2], [], time=3)
+    for time, error, text in (
+        (5, ValueError, "has a row for time 5 already"),
+        (2.5, TypeError, r"have to be integers, but this one is 2\.5"),
+        ("now", TypeError, "has to be a finite number, but is 'now'"),
+    ):
+        with pytest.raises(error, match=text):
+            series.append([1], [], time=time)
+    assert len(series) == 2
+    assert set(series.group["_vertices"]) == {"3", "5"}
 
 
 def test_empty_graph(make):

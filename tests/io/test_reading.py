@@ -127,6 +127,20 @@ def test_coordinates_that_are_data_themselves(write):
     assert tree["positions"].values.tolist() == [1.5, 2.5]
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_first_coordinates_of_a_dimension_that_grows(tmp_path, linked):
+    """A run may have ended early, or not yet."""
+    coords = np.arange(10_000 if linked else 9) * 0.5
+    with h5py.File(tmp_path / "data.h5", "w") as file:
+        for name, limit in (("open", None), ("limited", len(coords)), ("full", 4)):
+            dset = file.create_dataset(name, (4,), "f8", maxshape=(limit,), chunks=(4,))
+            write_labels(dset, ["time"], {"time": coords})
+    with pytest.warns(LabelWarning, match="'time' of /full has the size 4, but"):
+        tree = open_output(tmp_path / "data.h5")
+    for name in ("open", "limited"):
+        assert tree[name]["time"].values.tolist() == [0, 0.5, 1, 1.5]
+
+
 @pytest.mark.parametrize(
     ("attrs", "text"),
     [

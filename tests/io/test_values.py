@@ -196,8 +196,8 @@ def test_masked_cells_of_a_grid(file):
 
 
 def test_masked_values_of_graphs(file):
-    series = GraphSeries(file.create_group("g"), start=0, step=1)
-    series.append(range(3), [], vertex_properties={"p": MASKED.astype(float)})
+    series = GraphSeries(file.create_group("g"))
+    series.append(range(3), [], vertex_properties={"p": MASKED.astype(float)}, time=0)
     same(file["g/p/0"][()], np.array([1, np.nan, 99]))
     for kwargs in (
         {"vertices": MASKED, "edges": []},
@@ -205,7 +205,7 @@ def test_masked_values_of_graphs(file):
         {"vertices": range(3), "edges": [], "vertex_properties": {"p": MASKED}},
     ):
         with pytest.raises(ValueError, match=r"1 of . are.*filled"):
-            series.append(**kwargs)
+            series.append(**kwargs, time=1)
     assert len(series) == 1
 
 
@@ -284,11 +284,11 @@ def test_quantities_in_other_units_are_refused(file, write):
 
 
 def test_units_of_graphs(file):
-    series = GraphSeries(file.create_group("g"), start=0, step=1)
-    series.append([0], [], vertex_properties={"p": Quantity([1], "km")})
+    series = GraphSeries(file.create_group("g"))
+    series.append([0], [], vertex_properties={"p": Quantity([1], "km")}, time=0)
     assert file["g/p/0"].attrs["units"] == "km"
     with pytest.raises(ValueError, match=r"\['p \[km\]'\], but now has \['p'\]"):
-        series.append([0], [], vertex_properties={"p": [1.0]})
+        series.append([0], [], vertex_properties={"p": [1.0]}, time=1)
 
 
 # .. Numbers ..................................................................

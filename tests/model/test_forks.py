@@ -83,7 +83,7 @@ def start(model):
     pid = os.fork()
     if pid == 0:
         model.trigger_monitor(force=True)
-        model.dset.append(99.0)
+        model.dset.append(99.0, time=99)
         model.close()
         {end}
         os._exit(0)

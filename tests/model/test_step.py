@@ -168,6 +168,7 @@ def test_shape_and_labels(make, extra_dims):
         "coords_mode__x": "values",
         "coords__x": ["a", "b"],
         "coords_mode__y": "trivial",
+        "coords__y": [],  # as the backend beside writes it
     }
 
 
@@ -188,8 +189,8 @@ def test_no_write_to_come(make, caplog):
     assert "No data will be written: write_start is 5, the last step 3." in caplog.text
     assert dset.shape == (0,)
     assert dset.maxshape == (0,)
-    with pytest.raises(ValueError, match="has 0 rows, one for each write of the run"):
-        dset.append(1.0)
+    dset.append(1.0)  # there is room all the same
+    assert (dset.shape, dset.maxshape) == ((1,), (None,))
 
 
 @pytest.mark.parametrize(
@@ -343,5 +344,5 @@ def test_more_rows_than_writes(make):
             self.dset.append(1)
             self.dset.append(2)
 
-    with pytest.raises(ValueError, match="append one with each write"):
-        make(Double, num_steps=3).run()
+    with pytest.raises(ValueError, match=r"has a row for time 0 already.*append\("):
+        make(Double, num_steps=3)

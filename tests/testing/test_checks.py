@@ -225,8 +225,8 @@ def test_a_row_that_comes_late():
             self.network.append([0, 1], edges=[(0, 1)])
 
         def epilog(self, *, finished_run):
-            for _ in range(self.time + 1 if finished_run else self.time):
-                self.zeros.append(0)
+            for time in range(self.time + 1 if finished_run else self.time):
+                self.zeros.append(0, time=time)
 
     signals = [SIG_STOPCOND]
     message = fails_with(check_survives_stop_signal, Late, num_steps=4, signals=signals)
@@ -235,6 +235,17 @@ def test_a_row_that_comes_late():
         "  zeros: has the times [0, 1], not [0, 1, 2]"
     )
     check_survives_stop_signal(Late, num_steps=4, skip=["zeros"])
+
+
+def test_a_last_row_of_its_own():
+    """The state at the end, which a whole run does not have at that time."""
+
+    class Last(Walk):
+        def epilog(self, *, finished_run):
+            if not self.should_write():
+                self.write_data()
+
+    check_survives_stop_signal(Last, num_steps=9, write_every=4)
 
 
 def test_other_values():

@@ -7,13 +7,14 @@ if it changes, groups (``content: time_series``) with one dataset for each time,
 is its name. Properties are further members, in either form.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import h5py
 import numpy as np
 
 from .labels import write_labels
+from .row_labels import as_time, refuse_second_row, times_to_be_given
 from .values import as_array, unit_of
 
 _ENDS = ["source", "target"]
@@ -71,17 +72,18 @@ class GraphSeries:
         group: The HDF5 group in which it is
     """
 
-    def __init__(self, group: h5py.Group, *, start: int, step: int) -> None:
+    def __init__(
+        self, group: h5py.Group, clock: Callable[[], Any] = times_to_be_given
+    ) -> None:
         """Prepares the group of a graph.
 
         Args:
             group: The group
-            start: The time of the first graph
-            step: The time between two of them
+            clock: Gives the object with the time, as its ``_time``: the model.
+                Without one, whoever appends a graph has to give its time.
         """
         self.group = group
-        self._start = start
-        self._step = step
+        self._clock = clock
         self._num_graphs = 0
         self._properties: dict[str, tuple[str, str]] | None = None
 
@@ -95,21 +97,23 @@ class GraphSeries:
         *,
         vertex_properties: Mapping[str, Any] | None = None,
         edge_properties: Mapping[str, Any] | None = None,
+        time: int | None = None,
     ) -> None:
-        """Appends the graph at the time of this write.
+        """Appends the graph as it is now.
 
         Args:
             vertices: The numbers of the vertices: array[vertex_idx]
             edges: Two vertices for each edge: array[edge_idx, 2]
             vertex_properties: For each name an array[vertex_idx]
             edge_properties: For each name an array[edge_idx]
+            time: The time of the graph, an integer; by default, the model's.
 
         Raises:
             ValueError: If shapes do not fit, edges lead to a vertex that is not
-                there, or the properties are others than before. Nothing is
-                appended then.
-            TypeError: If vertices or edges are no integers. Nothing is appended
-                then, either.
+                there, the properties are others than before, or there is a graph
+                for that time. Nothing is appended then.
+            TypeError: If vertices, edges or the time are no integers. Nothing is
+                appended then, either.
 
         Example:
             A graph of networkx whose nodes are integers, ``g``::
@@ -126,14 +130,27 @@ class GraphSeries:
             **_check_properties(vertex_properties or {}, "vertex_idx", len(vertices)),
             **_check_properties(edge_properties or {}, "edge_idx", len(edges)),
         }
+        key = self._key_of(self._clock()._time if time is None else time)
         self._check_same_properties(
             {name: (dim, unit) for name, (dim, unit, _) in properties.items()}
         )
-        self._append("_vertices", vertices, ["vertex_idx"])
-        self._append("_edges", edges, ["edge_idx", "label"])
+        self._append(key, "_vertices", vertices, ["vertex_idx"])
+        self._append(key, "_edges", edges, ["edge_idx", "label"])
         for name, (dim, unit, values) in properties.items():
-            self._append(name, values, [dim], unit)
+            self._append(key, name, values, [dim], unit)
         self._num_graphs += 1
+
+    def _key_of(self, time: Any) -> str:
+        """The name of the datasets of a graph, which is its time."""
+        time = as_time(self.group, time)
+        if not isinstance(time, int):
+            raise TypeError(
+                f"The times of the graph '{self.group.name}' have to be integers, but "
+                f"this one is {time!r}: number the graphs by append(…, time=…)."
+            )
+        if f"_vertices/{time}" in self.group:
+            refuse_second_row(self.group, "time", time)
+        return str(time)
 
     def _check_same_properties(self, properties: dict[str, tuple[str, str]]) -> None:
         if self._properties is None:
@@ -146,12 +163,11 @@ class GraphSeries:
             )
 
     def _append(
-        self, name: str, values: Array, dims: list[str], unit: str = ""
+        self, key: str, name: str, values: Array, dims: list[str], unit: str = ""
     ) -> None:
         group = self.group.require_group(name)
         group.attrs["content"] = "time_series"
-        time = self._start + self._num_graphs * self._step
-        dset = _write(group, str(time), values, dims)
+        dset = _write(group, key, values, dims)
         if unit:
             dset.attrs["units"] = unit
 

@@ -20,14 +20,16 @@ class GridSeries(TimeSeries):
     grid_shape: tuple[int, ...]
     """The shape of a grid"""
 
-    def append(self, row: Any) -> None:
+    def append(self, row: Any, *, time: float | None = None) -> None:
         """Appends a grid.
 
         Args:
             row: The grid, array[x, y] or array[x, y, z]
+            time: Its time; by default, the model's.
 
         Raises:
-            ValueError: If it has another shape. Nothing is appended then.
+            ValueError: If it has another shape, or the time of another one.
+                Nothing is appended then.
             TypeError: If it has values of a type that the dataset cannot hold.
                 Nothing is appended then, either.
         """
@@ -40,7 +42,7 @@ class GridSeries(TimeSeries):
                 f"A grid of '{self.name}' has the shape {self.grid_shape}, but this "
                 f"one has {grid.shape}."
             )
-        super().append(grid.reshape(-1))
+        super().append(grid.reshape(-1), time=time)
 
 
 def check_grid(

@@ -44,7 +44,9 @@ from .walking import text_of
 
 # HDF5 stores an attribute in the object's header, a block of 64 KiB at most;
 # https://docs.hdfgroup.org/hdf5/v1_14/_h5_a__u_g.html, "Large Attributes".
-_MAX_ATTRIBUTE_BYTES = 60_000
+MAX_ATTRIBUTE_BYTES = 60_000
+"""Size of an attribute at most; what is larger goes into a dataset"""
+
 _BYTES_OF_VLEN_STRING = 16  # a reference to where the characters are
 
 Coordinates = Mapping[str, Any] | Collection[Any] | np.ndarray[Any, Any]
@@ -281,11 +283,11 @@ def write_coords(dset: h5py.Dataset, dim: str, *, mode: str, args: Any) -> None:
     if mode in ("linspace", "logspace") and np.asarray(args).dtype.kind == "f":
         # As floats, the frontend does not take their number.
         mode, args = "values", _COORDINATES[mode](args, 0)
-    if mode == "values" and _num_bytes(args) > _MAX_ATTRIBUTE_BYTES:
+    if mode == "values" and _num_bytes(args) > MAX_ATTRIBUTE_BYTES:
         mode, args = "linked", _write_linked(dset, dim, args)
     dset.attrs[f"coords_mode__{dim}"] = mode
-    if mode != "trivial":
-        dset.attrs[f"coords__{dim}"] = args
+    # An empty one, too: that is what the backend beside writes for `trivial`.
+    dset.attrs[f"coords__{dim}"] = args
 
 
 def grid_shape_of(attrs: Mapping[str, Any]) -> tuple[int, ...]:
@@ -333,7 +335,8 @@ def read_coords(
         attrs: Its attributes, if they are in memory already
 
     Returns:
-        The coordinates; None if there are none
+        The coordinates; None if there are none. A dimension that grows may have more
+        of them than it is long by now: these are the first ones.
 
     Raises:
         ValueError: If the labels do not make sense
@@ -353,12 +356,19 @@ def read_coords(
             f"The coordinates of dimension '{dim}' of {dset.name} cannot be made of "
             f"the mode {mode!r} and the argument {args!r}: {error}"
         ) from None
+    if coords.ndim == 1 and len(coords) > size and _can_grow(dset, dim, attrs):
+        coords = coords[:size]
     if coords.shape != (size,):
         raise ValueError(
             f"The dimension '{dim}' of {dset.name} has the size {size}, but "
             f"coordinates of shape {coords.shape}."
         )
     return coords
+
+
+def _can_grow(dset: h5py.Dataset, dim: str, attrs: Mapping[str, Any]) -> bool:
+    axis = read_dims(dset, attrs).index(dim)
+    return bool(dset.maxshape[axis] != dset.shape[axis])
 
 
 def is_label(name: str) -> bool:

@@ -208,6 +208,13 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
         self._series[h5py.h5o.get_info(dset.id).addr] = series
         return series
 
+    def find_series_again(self) -> None:
+        """Has them found by their names, also one that has moved within the file."""
+        self._series = {
+            h5py.h5o.get_info(series._id).addr: series
+            for series in self._series.values()
+        }
+
     def bring_up_to_date(self) -> None:
         """Writes the rows of time series that are in memory only."""
         for address, series in list(self._series.items()):

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import h5py
-import numpy as np
 
 from .labels import read_dims, write_coords, write_labels
 from .output import create_series, make_series
+from .row_labels import RowLabels
 from .timeseries import TimeSeries
 
 
@@ -26,12 +26,16 @@ def create_total(group: h5py.Group, num_timers: int, **options: Any) -> h5py.Dat
     return dset
 
 
-def create_cumulative(group: h5py.Group, num_timers: int, **options: Any) -> TimeSeries:
+def create_cumulative(
+    group: h5py.Group, num_timers: int, *, start: int, step: int, **options: Any
+) -> TimeSeries:
     """Creates the dataset ``cumulative``, of dimensions ``n_iterations`` and ``label``.
 
     Args:
         group: Where to create it
         num_timers: How many timers there are now
+        start: The label of the first row
+        step: The distance to that of the second one, as it is expected
         **options: Passed on, e.g. the ``dtype``
     """
     dset = create_series(
@@ -43,7 +47,12 @@ def create_cumulative(group: h5py.Group, num_timers: int, **options: Any) -> Tim
         **options,
     )
     write_labels(dset, ["n_iterations", "label"], {})
-    return make_series(dset, group)
+    series = make_series(dset, group)
+    series.label_rows(
+        # A model that is run again with another time has some of them twice.
+        RowLabels("n_iterations", start=start, step=step, are_unique=False)
+    )
+    return series
 
 
 def holds_elapsed_times(dset: h5py.Dataset) -> bool:
@@ -67,19 +76,3 @@ def fit_labels(dset: h5py.Dataset, names: Sequence[str]) -> None:
     if dset.shape[-1] != len(names):
         dset.resize(len(names), axis=len(dset.shape) - 1)
     write_coords(dset, "label", mode="values", args=names)
-
-
-def label_rows(dset: h5py.Dataset, times: Sequence[int]) -> None:
-    """Labels each row with the time at which it was taken.
-
-    Args:
-        dset: The dataset; its first dimension is ``n_iterations``.
-        times: The times, one for each row
-    """
-    values = np.array(times)
-    steps = np.diff(values)
-    if len(steps) > 0 and steps[0] > 0 and (steps == steps[0]).all():
-        mode, args = "start_and_step", np.array([values[0], steps[0]])
-    else:
-        mode, args = "values", values
-    write_coords(dset, "n_iterations", mode=mode, args=args)

@@ -2,16 +2,19 @@
 
 import sys
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import h5py
 import numpy as np
 from h5py._objects import phil
 
-from .chunks import ChunkWriter
+from .chunks import BLOCK_BYTES, ChunkWriter
+from .growing import without_limit
+from .row_labels import NoLabels, RowLabels, no_times, times_to_be_given
 from .values import convert, unit_of
 
-_ALL = slice(None)
+_Array = np.ndarray
 
 _REATTACH_AFTER = 16
 """After how many rows in a row, with nothing else between, buffering goes on"""
@@ -32,10 +35,11 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
 
     # What is looked at for each row; with slots, that is faster.
     __slots__ = (
-        "_attached", "_block_size", "_buffer", "_dirty", "_exact_ints", "_exact_types",
-        "_is_buffered", "_max_rows",
-        "_native_type", "_ndim", "_num_rows", "_num_unbuffered", "_room_until", "_root",
-        "_row_shape", "_scalar_types", "_start", "_unit", "_value_type", "_writer",
+        "_attached", "_block_size", "_buffer", "_clock", "_dirty", "_due", "_every",
+        "_exact_ints", "_exact_types", "_is_buffered", "_labels", "_max_rows",
+        "_may_outgrow", "_native_type", "_ndim", "_num_rows", "_num_unbuffered",
+        "_room_until", "_root", "_row_shape", "_scalar_types", "_start", "_unit",
+        "_value_type", "_writer",
     )  # fmt: skip
 
     def __init__(
@@ -53,10 +57,19 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
                 Without one, nothing is kept in memory.
             buffered: Whether rows may be kept in memory
         """
+        self._root = None if file is None else weakref.ref(file)
+        # A row costs hardly more if its time is what is due anyway.
+        self._labels: NoLabels = NoLabels()
+        self._clock: Callable[[], Any] = no_times
+        self._due: float = 0
+        self._every = 0
+        self._may_outgrow = False
+        self._take_over(dset, buffered=buffered and file is not None)
+
+    def _take_over(self, dset: h5py.Dataset, *, buffered: bool) -> None:
         self._attached = False  # until it is known whether rows are buffered
         super().__init__(dset.id)  # h5py before 3.13 asks for `id` in it
-        self._root = None if file is None else weakref.ref(file)
-        self._writer = ChunkWriter(self)
+        self._writer = ChunkWriter(dset)
         self._row_shape: tuple[int, ...] = dset.shape[1:]
         self._ndim = 1 + len(self._row_shape)
         self._max_rows = sys.maxsize if dset.maxshape[0] is None else dset.maxshape[0]
@@ -71,7 +84,6 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         # Whether the rows may be kept in memory, and whether that is what counts
         self._is_buffered = (
             buffered
-            and file is not None
             and dset.dtype.kind in "biufc"
             and (None not in dset.maxshape[1:] or 0 not in self._row_shape)
             and self._writer.is_direct
@@ -88,6 +100,27 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         self._dirty = False  # whether the file lacks something that is in it
         self._num_unbuffered = 0
         self._unit = ""
+
+    def label_rows(
+        self,
+        labels: RowLabels,
+        clock: Callable[[], Any] = times_to_be_given,
+        *,
+        may_outgrow: bool = False,
+    ) -> None:
+        """Has each row labelled with the time at which it comes.
+
+        Args:
+            labels: Keeps the labels
+            clock: Gives the object with the time, as its ``_time``: the model.
+                Without one, whoever appends a row has to give its time.
+            may_outgrow: Whether there may be more rows than the dataset has room for
+        """
+        self._clock = clock
+        self._may_outgrow = may_outgrow
+        self._labels = labels
+        self._due, self._every = labels.due(self._num_rows), labels.step
+        labels.write(h5py.Dataset(self._id), self._num_rows)
 
     # .. The fast way: memory only ............................................
 
@@ -108,24 +141,46 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
     def shape(self, shape: tuple[int, ...]) -> None:
         self.resize(shape)
 
-    def append(self, row: Any) -> None:
+    def append(self, row: Any, *, time: float | None = None) -> None:
         """Appends a row.
 
         Args:
             row: The row. The first one sets the size of those dimensions that
                 are not limited.
+            time: The time of the row; by default, the model's.
 
         Raises:
-            ValueError: If it has another shape than the rows before, or values
-                that are too large, or masked where there is no NaN. Nothing is
-                appended then.
+            ValueError: If it has another shape than the rows before, the time of
+                another row, or values that are too large, or masked where there is
+                no NaN. Nothing is appended then.
             TypeError: If it has values of a type that the dataset cannot hold.
                 Nothing is appended then, either.
         """
-        is_row = type(row) is np.ndarray or not self._row_shape  # not to be broadcast
-        fits = self._attached and is_row and self._fits(row)
-        if fits and self._append_to_memory(row):
-            return
+        is_array = type(row) is _Array
+        if self._attached and (
+            # Most of all rows, for which no other method is called
+            (
+                is_array
+                and row.dtype is self._native_type
+                and row.shape == self._row_shape
+            )
+            # A number is not to be broadcast.
+            or ((is_array or not self._row_shape) and self._fits(row))
+        ):
+            num_rows = self._num_rows
+            if num_rows < self._room_until or self._make_room():
+                if time is None:
+                    time = self._clock()._time
+                if time != self._due:
+                    self._label_row(num_rows, time)
+                self._num_rows = num_rows + 1
+                self._due += self._every
+                self._buffer[num_rows - self._start] = row
+                self._dirty = True
+                if not self._attached:  # any more, see _detach()
+                    self._follow(num_rows + 1)
+                    super().__setitem__(num_rows, row)
+                return
         values = np.asarray(self._converted(row, self._value_type))
         num_rows, *row_shape = self.shape
         if num_rows == 0 and 0 in row_shape and len(row_shape) == values.ndim:
@@ -136,30 +191,24 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
                 f"A row of '{self.name}' has the shape {tuple(row_shape)}, but this "
                 f"one has {values.shape}."
             )
-        if num_rows >= self._max_rows:
+        if num_rows >= self._max_rows and not self._may_outgrow:
             raise ValueError(
-                f"'{self.name}' has {num_rows} rows, one for each write of the run: "
-                "append one with each write."
+                f"'{self.name}' has {num_rows} rows, as many as its maxshape allows: "
+                "make it without one."
             )
         self._note_unit(row)
         if self.shape[1:] == values.shape:
-            self.resize(num_rows + 1, axis=0)
+            self.resize(num_rows + 1, axis=0, time=time)
         else:
-            self.resize((num_rows + 1, *row_shape))
+            self.resize((num_rows + 1, *row_shape), time=time)
         self[-1, ...] = values
 
-    def _append_to_memory(self, row: Any) -> bool:
-        """Appends a row that fits, unless the dataset is at its maximum size."""
-        num_rows = self._num_rows
-        if num_rows >= self._room_until and not self._make_room():
-            return False
-        self._num_rows = num_rows + 1
-        self._buffer[num_rows - self._start] = row
-        self._dirty = True
-        if not self._attached:  # any more, see _detach()
-            super().resize(num_rows + 1, axis=0)
-            super().__setitem__(num_rows, row)
-        return True
+    def _label_row(self, num_rows: int, time: Any) -> None:
+        """Labels the next row, whose time is another than what is due."""
+        with phil:
+            self._labels.put(h5py.Dataset(self._id), num_rows, time)
+            self._due = self._labels.due(num_rows)
+            self._every = self._labels.step
 
     def _converted(self, values: Any, dtype: np.dtype[Any]) -> Any:
         name = h5py.h5i.get_name(self._id) or b"?"  # the file need not be up to date
@@ -178,22 +227,80 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             )
         self._unit = unit
 
-    def resize(self, size: Any, axis: int | None = None) -> None:
+    def resize(
+        self, size: Any, axis: int | None = None, *, time: float | None = None
+    ) -> None:
         """Resizes the dataset, as :py:meth:`h5py.Dataset.resize`.
 
         Args:
             size: The new shape, or, with an axis, the new size along that
             axis: Which axis to resize
+            time: The time of a new row; by default, the model's.
+
+        Raises:
+            ValueError: As of :py:meth:`append`; several rows have the same time, too.
         """
         if axis == 0 and (self._attached or self._may_reattach()):
             num_rows = self._num_rows
-            has_room = num_rows < self._room_until
-            if size == num_rows + 1 and (has_room or self._make_room()):
+            if size == num_rows + 1 and (
+                num_rows < self._room_until or self._make_room()
+            ):
+                if time is None:
+                    time = self._clock()._time
+                if time != self._due:
+                    self._label_row(num_rows, time)
                 self._num_rows = num_rows + 1
+                self._due += self._every
                 self._dirty = True
-                if self._attached:  # still, see _detach()
-                    return
-        super().resize(size, axis)
+                if not self._attached:  # any more, see _detach()
+                    self._follow(num_rows + 1)
+                return
+        self._resize_file(size, axis, time)
+
+    def _follow(self, num_rows: int) -> None:
+        """Has the file follow, for a row that was counted in memory only."""
+        with phil:
+            super().resize(num_rows, axis=0)
+            self._labels.write(h5py.Dataset(self._id), num_rows)
+
+    def _resize_file(self, size: Any, axis: int | None, time: float | None) -> None:
+        with phil:
+            old = new = self.id.shape[0]
+            if not axis:
+                new = int(size if axis == 0 else size[0])
+            try:
+                for number in range(old, min(new, old + 2)):  # two have the same time
+                    if time is None:
+                        time = self._clock()._time
+                    if time != self._due:
+                        self._label_row(number, time)
+                    self._due += self._every
+                if new > self._max_rows and self._may_outgrow:
+                    self._outgrow()
+                super().resize(size, axis)
+            except BaseException:
+                new = old
+                raise
+            finally:
+                dset = h5py.Dataset(self._id)
+                self._labels.cut(dset, new)
+                self._due, self._every = self._labels.due(new), self._labels.step
+                if self._labels.is_dirty:
+                    self._labels.write(dset, new)
+
+    def _outgrow(self) -> None:
+        """Has room for any number of rows."""
+        file = None if self._root is None else self._root()
+        dset = without_limit(
+            h5py.Dataset(self._id),
+            block_bytes=BLOCK_BYTES if file is None else file.memory_for_series,
+        )
+        for name in [name for name in vars(self) if hasattr(h5py.Dataset, name)]:
+            delattr(self, name)  # what h5py remembers of the old one
+        self._take_over(dset, buffered=self._is_buffered)
+        self._attached = False  # but for rows that come one after the other
+        if file is not None:
+            file.find_series_again()
 
     def _make_room(self) -> bool:
         """Starts a new block, unless the dataset is at its maximum size."""
@@ -247,8 +354,13 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         if type(args) is tuple:
             if len(args) == 2:
                 args, columns = args
-                is_all = type(columns) is slice and columns == _ALL
-                if columns is not Ellipsis and not (is_all and self._ndim == 2):
+                if columns is not Ellipsis and not (
+                    type(columns) is slice
+                    and columns.stop is None
+                    and columns.start is None
+                    and columns.step is None
+                    and self._ndim == 2
+                ):
                     return False
             elif len(args) == self._ndim and all(map(_is_all, args[1:])):
                 args = args[0]
@@ -312,9 +424,12 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         """Writes the rows in the buffer, as the chunks of which they are part."""
         self._dirty = False  # before, so that a row that comes meanwhile counts
         try:
-            self._id.set_extent((self._num_rows, *self._row_shape))
-            if self._num_rows > self._start and 0 not in self._row_shape:
+            num_rows = self._num_rows
+            self._id.set_extent((num_rows, *self._row_shape))
+            if num_rows > self._start and 0 not in self._row_shape:
                 self._writer.write(self._id, self._start, self._buffer)
+            if self._labels.is_dirty:
+                self._labels.write(h5py.Dataset(self._id), num_rows)
         except BaseException:
             self._dirty = True
             raise
@@ -390,4 +505,9 @@ def _exact_ints(dtype: np.dtype[Any]) -> range:
 
 
 def _is_all(index: Any) -> bool:
-    return type(index) is slice and index == _ALL
+    return (  # comparing two slices takes three times as long
+        type(index) is slice
+        and index.stop is None
+        and index.start is None
+        and index.step is None
+    )

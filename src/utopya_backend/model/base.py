@@ -86,6 +86,8 @@ class BaseModel(ModelParts):
     """Whether the next ``_invoke_iterate`` may do several iterations, if nothing is to
     be done in between"""
 
+    _iteration_of_last_write: int | None = None
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.__defined = time.time()  # a file that is newer is not what was imported
@@ -402,6 +404,7 @@ class BaseModel(ModelParts):
             trigger_monitor()
             if should_write():
                 self._invoke_write_data()
+                self._iteration_of_last_write = self._n_iterations
             commit_if_due()
             if show_iteration_info:
                 show_iteration_info()

@@ -2,6 +2,7 @@
 
 import abc
 import math
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,10 +17,10 @@ from ..io.labels import (
     check_dims,
     check_name,
     check_sizes,
-    write_coords,
     write_labels,
 )
 from ..io.output import create_series, make_series
+from ..io.row_labels import RowLabels
 from ..io.timeseries import TimeSeries
 from .base import BaseModel
 from .config import parse_steps
@@ -40,7 +41,6 @@ class StepwiseModel(BaseModel):
     _num_steps: int
     _write_start: int
     _write_every: int
-    _last_write_time: int | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         """Sets up the model; see :py:class:`BaseModel`.
@@ -114,11 +114,7 @@ class StepwiseModel(BaseModel):
     def should_write(self) -> bool:
         """Whether data is to be written at this time."""
         since_start = self._time - self._write_start
-        return (
-            since_start >= 0
-            and since_start % self._write_every == 0
-            and self._time <= self._num_steps
-        )
+        return since_start >= 0 and since_start % self._write_every == 0
 
     def compute_progress(self) -> float:
         """The share of the steps that is done; 1 if there are none to do."""
@@ -186,11 +182,8 @@ class StepwiseModel(BaseModel):
         """Writes the initial state."""
         if self.write_start <= 0:
             self._invoke_write_data()
+            self._iteration_of_last_write = 0
         super()._setup_finished()
-
-    def _invoke_write_data(self) -> None:
-        super()._invoke_write_data()
-        self._last_write_time = self._time
 
     def _invoke_epilog(self, **kwargs: Any) -> None:
         if not kwargs["finished_run"]:
@@ -221,7 +214,7 @@ class StepwiseModel(BaseModel):
             ds.resize(ds.shape[0] + 1, axis=0)
             ds[-1, ...] = row
 
-        The times are those of the writes from now on.
+        Each row has the time at which it is appended.
 
         Args:
             name: Name of the dataset
@@ -298,10 +291,13 @@ class StepwiseModel(BaseModel):
         )
         dset.attrs.update(attrs)
         write_labels(dset, ["time", *extra_dims], coords)
-        write_coords(
-            dset, "time", mode="start_and_step", args=[times.start, times.step]
+        series = make_series(dset, self.h5group, cls)
+        series.label_rows(
+            RowLabels("time", start=times.start, step=times.step),
+            weakref.ref(self),  # the model has the series, and is deleted as one
+            may_outgrow="maxshape" not in dset_kwargs,
         )
-        return make_series(dset, self.h5group, cls)
+        return series
 
     def create_grid_dset(
         self,
@@ -420,8 +416,7 @@ class StepwiseModel(BaseModel):
     ) -> GraphSeries:
         """Creates a group for a graph that changes with time.
 
-        Append the graph with each write. The times are those of the writes from
-        now on.
+        Append the graph with each write. Its time is that at which it is appended.
 
         Args:
             name: Name of the group
@@ -441,15 +436,15 @@ class StepwiseModel(BaseModel):
                 )
         """
         check_name(self.h5group, name)
-        times = self._times_of_coming_writes()
         group = create_graph_group(
             self.h5group, name, directed=directed, parallel_edges=parallel_edges
         )
-        return GraphSeries(group, start=times.start, step=times.step)
+        return GraphSeries(group, weakref.ref(self))
 
     def _times_of_coming_writes(self) -> range:
         start, stop, step = self._write_start_stop_step
-        now = self._time + (self._last_write_time == self._time)
+        was_written = self._iteration_of_last_write == self._n_iterations
+        now = math.ceil(self._time + was_written)  # a model may have set it to 0.5
         if now > start:
             start += -(-(now - start) // step) * step  # the next one of the schedule
         return range(start, stop, step)

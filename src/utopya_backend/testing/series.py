@@ -81,7 +81,10 @@ def check_beginning(
         rows = _without_empty_end(stopped)
     else:
         expected = [time for time in whole.times if time <= stopped_at]
-        if stopped.times != expected:
+        times = stopped.times
+        if times and times[-1] == stopped_at not in whole.times:
+            times, rows = times[:-1], rows[:-1]  # the state when it was stopped
+        if times != expected:
             return f"has the times {stopped.times}, not {expected}"
     if len(rows) > len(whole.rows):
         return f"has {len(rows)} rows, more than that of a whole run"

@@ -44,6 +44,10 @@ class Labels(ModelBenchmarkMixin, StepwiseModel):
                 sizes={"x": 10_000},
                 coords={"x": np.linspace(0, 1, 10_000)},
             )
+            self.often = self.create_ts_dset("often")
+            for number in range(8000):  # too many for an attribute, too
+                self.often.append(number, time=number**2)
+        self.uneven = self.create_ts_dset("uneven")
         self.grid = self.create_grid_dset("grid", grid_shape=(2, 3))
         self.honeycomb = self.create_grid_dset(
             "honeycomb", grid_shape=(2, 3), grid_structure="hexagonal"
@@ -57,6 +61,7 @@ class Labels(ModelBenchmarkMixin, StepwiseModel):
     def write_data(self):
         for dset in self.series.values():
             dset.append(self.time + np.arange(dset.shape[1]))
+        self.uneven.append(self.time, time=self.time + 0.5 * (self.time == 2))
         grid = 10 * self.time + np.arange(6).reshape(2, 3)
         self.grid.append(grid)
         self.honeycomb.append(grid)
