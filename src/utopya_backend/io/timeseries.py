@@ -327,7 +327,14 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
                 that are too large. Nothing is written then, unlike by h5py.
             TypeError: If they are of a type that it does not hold, likewise
         """
-        fits = self._attached and self._fits(value)
+        fits = self._attached and (
+            (  # as in append()
+                type(value) is _Array
+                and value.dtype is self._native_type
+                and value.shape == self._row_shape
+            )
+            or self._fits(value)
+        )
         if not fits:
             value = self._values_for(args, value)
             fits = self._attached and self._fits(value)
