@@ -10,7 +10,6 @@ import numpy as np
 from h5py._objects import phil
 
 from .chunks import BLOCK_BYTES, ChunkWriter
-from .growing import without_limit
 from .row_labels import NoLabels, RowLabels, no_times, times_to_be_given
 from .values import convert, unit_of
 
@@ -290,6 +289,8 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
 
     def _outgrow(self) -> None:
         """Has room for any number of rows."""
+        from .growing import without_limit  # few models need it
+
         file = None if self._root is None else self._root()
         dset = without_limit(
             h5py.Dataset(self._id),
