@@ -31,7 +31,7 @@ from .display import (
 )
 from .errors import MissingKeyError, ParameterError, suggest
 from .finding import ModelInfo, check_concrete, find_model, load_class
-from .io.provenance import describe_exit
+from .io.status import describe_exit
 from .io.summary import summarize
 from .logging import DEFAULT_LOG_FORMAT
 from .model import BaseModel, StepwiseModel

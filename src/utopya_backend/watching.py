@@ -19,6 +19,7 @@ from .io.journal import commit_in_journal, is_in_commit, journal_path
 from .io.opening import universe_number
 from .io.record import COMPLETE, Entry, record_around
 from .io.recovery import describe_unknown, find_writer
+from .io.status import has_come_to_end
 from .io.writer import Life
 from .monitor import LINE_START
 from .process import error_in, parse_report
@@ -231,7 +232,7 @@ def _look_into_file(seen: Snapshot) -> Snapshot:
         if is_new or has_writer(path):
             return seen  # as before its first commit
         return replace(seen, state=State.UNREADABLE, detail=str(error))
-    state, detail = _parse_status(str(glance.attrs.get("status", "ended")))
+    state, detail = _parse_status(glance.status or "ended")
     return replace(seen, glance=glance, state=state, detail=detail)
 
 
@@ -242,7 +243,7 @@ def _by_record(seen: Snapshot, record: Mapping[str, Entry]) -> Snapshot:
     ended after its run.
     """
     entry = record.get(seen.path.parent.name)
-    ended_well = seen.state is State.FINISHED or seen.detail == "SIGUSR1"
+    ended_well = has_come_to_end(seen.glance.status)
     is_open = seen.state in (State.STARTING, State.KILLED)
     if entry is None or entry.outcome in COMPLETE or not (ended_well or is_open):
         return seen

@@ -18,13 +18,12 @@ from ..errors import EXIT_CODE, ConfigError, UserError
 from ..finding import ModelInfo, find_model
 from ..io.disk import DiskFile
 from ..io.runs import RECORD
+from ..io.status import complaint_about_end, signal_in
 from ..io.summary import (
-    complaint_about_end,
     complaint_about_output,
     format_size,
     has_output,
     read_end,
-    signal_in,
     summarize,
 )
 from ..limits import MAX_DIGITS, check_value

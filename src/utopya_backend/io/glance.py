@@ -59,6 +59,11 @@ class Glance:
     timers: Mapping[str, float] = field(default_factory=dict)
     """Elapsed times [s], if the model takes them"""
 
+    @property
+    def status(self) -> str | None:
+        """How its run has ended, if it says so; see :py:mod:`.status`."""
+        return str(self.attrs["status"]) if "status" in self.attrs else None
+
 
 def glance_at(
     path: str | os.PathLike[str],

@@ -3,10 +3,7 @@
 It stands in the attributes of the file's root group:
 
 ====================  ================================================================
-``status``            ``running``; after that ``finished``, ``stopped: SIGUSR1`` (or
-                      another signal; ``stopped: closed`` if the model was closed in
-                      the middle of a run), or ``failed: <the error>``. It stays
-                      ``running`` if the process was killed.
+``status``            how the run has ended; see :py:mod:`.status`
 ``model``             the class of the model, with its module
 ``source_hash``       the SHA-256 of the source of the model, see :py:mod:`.source`;
                       or ``unknown:`` and the reason
@@ -27,7 +24,6 @@ import inspect
 import io
 import os
 import platform
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -50,35 +46,6 @@ OF_ONE_RUN = frozenset(
 
 ORIGIN = ("source_hash", "python", "numpy", "h5py", "hdf5", "utopya_backend")
 """Attributes that say by what data was made, rather than from what"""
-
-_MAX_LENGTH = 1000  # of an error message
-
-
-def describe_exit(exit_code: int) -> str:
-    """The status of a run that ended with an exit code of its own.
-
-    Args:
-        exit_code: 0, or 128 + signum
-    """
-    if exit_code == 0:
-        return "finished"
-    try:
-        return f"stopped: {signal.Signals(exit_code - 128).name}"
-    except ValueError:
-        return f"stopped: signal {exit_code - 128}"
-
-
-def describe_failure(error: BaseException) -> str:
-    """The status of a run that was ended by an exception.
-
-    Args:
-        error: The exception
-    """
-    if isinstance(error, KeyboardInterrupt):
-        return "stopped: SIGINT"
-    message = f"failed: {type(error).__name__}: {error}"[:_MAX_LENGTH]
-    # HDF5 stores no NUL, and UTF-8 no half of a surrogate pair.
-    return message.replace("\0", "\\0").encode(errors="backslashreplace").decode()
 
 
 def versions() -> dict[str, str]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from .status import has_come_to_end
+
 RECORD = "_universes.tsv"
 
 BEGUN_ANEW = "begun"
@@ -79,7 +81,6 @@ def status_by(record: Mapping[str, Entry], name: str, status: str) -> str:
         status: What its file says
     """
     entry = record.get(name)
-    has_ended_well = status in ("finished", "stopped: SIGUSR1")
-    if entry is None or not has_ended_well or entry.outcome in COMPLETE:
+    if entry is None or not has_come_to_end(status) or entry.outcome in COMPLETE:
         return status
     return str(entry)

@@ -1,7 +1,6 @@
 """What is in an output file, in a few lines for people."""
 
 import os
-import signal
 from collections.abc import Iterator
 
 import h5py
@@ -64,19 +63,6 @@ def end_in(file: h5py.File) -> tuple[str | None, int | None]:
     )
 
 
-def signal_in(status: str | None) -> int | None:
-    """The signal that has stopped a run, by its status.
-
-    Args:
-        status: The status, e.g. ``stopped: SIGTERM``
-
-    Returns:
-        Its number; None if no signal did
-    """
-    name = (status or "").removeprefix("stopped: ")
-    return int(signal.Signals[name]) if name in signal.Signals.__members__ else None
-
-
 def has_output(directory: str | os.PathLike[str]) -> bool:
     """Whether a universe has any output, be it in files that only its model knows.
 
@@ -92,29 +78,6 @@ def has_output(directory: str | os.PathLike[str]) -> bool:
 
 
 _NOT_OF_MODELS = {"config.yml", "out.log", "data.h5.wal"}
-
-
-def complaint_about_end(status: str | None, number: int | None) -> str:
-    """What is to be said of a run whose program has ended with exit code 0.
-
-    Args:
-        status: Its status
-        number: The number of its iterations
-
-    Returns:
-        The end of a sentence, if the run was not even stopped in order; else the empty
-        string
-    """
-    is_unfinished = status is not None and (
-        status.startswith(("running", "failed"))
-        or (status == "stopped: closed" and number == 0)
-    )
-    if not is_unfinished:
-        return ""
-    return (
-        f"ended before its run was finished ('{status}'), though with exit code 0: "
-        "does it call sys.exit(), or not call model.run()?"
-    )
 
 
 def complaint_about_output(directory: str | os.PathLike[str]) -> str:

@@ -24,13 +24,8 @@ from ..closing import close_at_exit
 from ..display import Display, Nothing, Report, display_of
 from ..errors import UserError, hide_traceback_of_user_errors, reporting
 from ..io.output import COMMIT_INTERVAL, OutputFile
-from ..io.provenance import (
-    as_text,
-    describe_exit,
-    describe_failure,
-    write_end,
-    write_start,
-)
+from ..io.provenance import as_text, write_end, write_start
+from ..io.status import describe_exit, describe_failure
 from ..logging import backend_logger
 from ..monitor import Progress
 from ..signal import (

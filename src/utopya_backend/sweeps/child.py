@@ -14,12 +14,8 @@ from ..display import FrontendLines, Report, Several, showing_by
 from ..handover import Handover, handing_over
 from ..io.disk import DiskFile
 from ..io.source import Source
-from ..io.summary import (
-    complaint_about_end,
-    complaint_about_output,
-    read_end,
-    signal_in,
-)
+from ..io.status import complaint_about_end, signal_in
+from ..io.summary import complaint_about_output, read_end
 from ..monitor import format_line
 from ..process import run_process
 from ..signal import SIG_STOPCOND, expect_stop_condition

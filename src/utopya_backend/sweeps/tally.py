@@ -6,6 +6,7 @@ import enum
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
+from ..io.record import COMPLETE
 from ..signal import SIG_STOPCOND
 from .messages import Ended
 
@@ -28,7 +29,7 @@ class Outcome(enum.Enum):
     @property
     def is_complete(self) -> bool:
         """Whether there is nothing more to be done."""
-        return self in (Outcome.FINISHED, Outcome.STOPPED)
+        return self.value in COMPLETE
 
 
 @dataclass

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from ..errors import FileInUseError, NotAnOutputFileError
 from ..io.opening import open_hdf5
-from ..io.summary import complaint_about_end, end_in, has_output, signal_in
+from ..io.status import complaint_about_end, has_come_to_end, signal_in
+from ..io.summary import end_in, has_output
 from ..io.walking import all_datasets
 from ..signal import SIG_STOPCOND
 from .tally import EXIT_CODE_STOPPED, Outcome
@@ -103,7 +104,7 @@ def _has_run_to_its_end(path: Path) -> bool:
             status, _ = end_in(file)
     except (NotAnOutputFileError, OSError):
         return False
-    return status == "finished" or signal_in(status) == SIG_STOPCOND
+    return has_come_to_end(status)
 
 
 def _was_stopped(path: Path) -> bool:

@@ -15,7 +15,7 @@ from ..finding import find_model, load_class
 from ..interactive import Model, Result, simulate, simulation
 from ..io.comparing import compare
 from ..io.opening import open_for_reading
-from ..io.provenance import describe_exit
+from ..io.status import describe_exit
 from ..model import StepwiseModel
 from ..signal import SIG_STOPCOND
 from ..tools import load_cfg_file
