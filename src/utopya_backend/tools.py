@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, MissingFileError, UnreadableFileError
-from .importing import import_from
 from .limits import MAX_DEPTH, MAX_DIGITS, MAX_TEXT, REMEDY, TOO_DEEP, check_value
 
 if TYPE_CHECKING:
@@ -210,6 +209,8 @@ def import_package_from_dir(mod_dir: str, *, mod_str: str | None = None) -> Modu
         FileNotFoundError: If it is not an existing directory
         ImportError: If the import failed, for whatever reason
     """
+    from .importing import import_from  # on first use
+
     mod_dir = os.path.expanduser(mod_dir)
     if not os.path.isabs(mod_dir):
         raise ValueError(

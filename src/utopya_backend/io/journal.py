@@ -250,6 +250,20 @@ class Journal(NamedTuple):
         return cls(old_size, new_size, pages)
 
 
+def apply(journal: Journal, file: DiskFile) -> None:
+    """Makes the changes of a commit.
+
+    Args:
+        journal: The changes
+        file: The file
+    """
+    for offset, page in journal.pages.items():
+        end = min(offset + PAGE_SIZE, journal.new_size)
+        if end > offset:
+            file.write(offset, page.new[: end - offset])
+    file.truncate(journal.new_size)
+
+
 def is_in_commit(path: str) -> bool:
     """Whether there is a commit in the journal of a file that counts.
 

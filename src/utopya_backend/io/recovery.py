@@ -13,7 +13,7 @@ from collections.abc import Collection
 
 from ..errors import FileInUseError, JournalError, MissingFileError
 from .disk import DiskFile
-from .journal import MAGIC, PAGE_SIZE, Journal, journal_path, split
+from .journal import MAGIC, PAGE_SIZE, Journal, apply, journal_path, split
 from .writer import Life, Writer, life_of_writer
 
 _ATTEMPTS = 100
@@ -183,17 +183,3 @@ def _check_belongs(journal: Journal, file: DiskFile) -> None:
         f"The journal {journal_path(file.path)} does not belong to the file beside it, "
         "or that was changed since: move the journal away to use the file as it is."
     )
-
-
-def apply(journal: Journal, file: DiskFile) -> None:
-    """Makes the changes of a commit.
-
-    Args:
-        journal: The changes
-        file: The file
-    """
-    for offset, page in journal.pages.items():
-        end = min(offset + PAGE_SIZE, journal.new_size)
-        if end > offset:
-            file.write(offset, page.new[: end - offset])
-    file.truncate(journal.new_size)

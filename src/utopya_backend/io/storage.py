@@ -15,8 +15,7 @@ import time
 from collections.abc import Callable
 
 from .disk import DiskFile, sync_directory
-from .journal import PAGE_SIZE, Journal, Page, create_journal
-from .recovery import apply
+from .journal import PAGE_SIZE, Journal, Page, apply, create_journal
 from .writer import RECORD_SIZE, Writer
 
 READER_PATIENCE = 5.0
