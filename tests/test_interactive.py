@@ -102,6 +102,16 @@ def test_result():
     assert lines[2] == "  in a temporary directory"
 
 
+def test_a_run_of_its_own_that_gives_nothing():
+    class Own(Walk):
+        def run(self):
+            super().run()
+
+    result = simulate(Own, num_steps=3)
+    assert result.exit_code == 0
+    assert result.data["Own/position"].sizes == {"time": 4}
+
+
 def test_data_outlives_a_temporary_file():
     data = simulate(Walk, num_steps=10).data
     gc.collect()

@@ -107,7 +107,7 @@ def simulate(
     where = tempfile.mkdtemp(prefix="simulation-") if out is None else out
     try:
         with _made(model, params, num_steps, seed, where, progress, root) as running:
-            exit_code = running.run()
+            exit_code = running.run() or 0  # a run() of its own may give nothing
             result = Result(
                 name=running.name,
                 path=Path(running.root_cfg["output_path"]),

@@ -373,6 +373,29 @@ def test_numbers_that_a_type_does_not_hold(file, write, dtype, value, error):
         assert len(dset) == 1 + (write is grow_and_set)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        ("f2", 65_520.0),
+        ("f4", -1e39),
+        (">f4", 1e39),
+        ("c8", 1e39),
+        ("c8", 1e39 + 0j),
+        ("f4", 2**128),
+    ],
+)
+def test_numbers_do_not_become_infinite_in_memory(file, dtype, value):
+    dset = make(file, dtype)
+    dset.append(1.0)
+    for write in (dset.append, lambda value: dset.__setitem__(-1, value)):
+        with pytest.raises(ValueError, match=r"^'/x0' holds"):
+            write(value)
+    for value in (float(np.finfo(dtype).max), math.inf, -math.inf, math.nan, 0.1):
+        dset.append(value)
+        assert math.isinf(dset[-1].real) == math.isinf(value)
+    assert len(dset) == 6
+
+
 NUMBERS = st.one_of(
     st.integers(), st.floats(), st.booleans(), st.complex_numbers(),
     st.fractions(), st.decimals(), st.sampled_from([0, 1, 255, 2**31, 2**63, 2**64]),
@@ -444,6 +467,8 @@ def test_texts(file, write, dtype, row):
         ("S3", "abcd", ValueError, "texts of 3 bytes, and not 'abcd', which has 4"),
         ("S3", b"abcd", ValueError, "texts of 3 bytes"),
         ("S3", "ä", ValueError, "cannot hold 'ä'"),
+        ("S3", "a\0", ValueError, "would be cut off"),
+        ("S3", b"\0", ValueError, "would be cut off"),
         (h5py.string_dtype(length=3), "aää", ValueError, "which has 5"),
     ],
 )
@@ -517,6 +542,7 @@ def test_one_field_of_records(file):
 
 DATE = h5py.opaque_dtype(np.dtype("M8[s]"))
 SPAN = h5py.opaque_dtype(np.dtype("m8[s]"))
+NANOSECONDS = h5py.opaque_dtype(np.dtype("M8[ns]"))
 
 
 @WAYS
@@ -532,6 +558,14 @@ SPAN = h5py.opaque_dtype(np.dtype("m8[s]"))
         (SPAN, np.timedelta64(2, "m"), 120),
         (SPAN, np.asarray(np.timedelta64(5, "s")), 5),
         (SPAN, datetime.timedelta(seconds=3), 3),
+        (SPAN, np.timedelta64("NaT"), "NaT"),
+        (SPAN, pd.Timedelta("2s"), 2),
+        (DATE, pd.Timestamp("2024-01-02"), "2024-01-02"),
+        (DATE, pd.NaT, "NaT"),
+        (DATE, None, "NaT"),
+        (DATE, np.datetime64("2024", "Y"), "2024-01-01"),
+        (NANOSECONDS, pd.Timestamp(5), np.datetime64(5, "ns")),
+        (NANOSECONDS, datetime.datetime(2024, 1, 2), "2024-01-02"),
     ],
 )
 def test_dates_and_durations(file, write, dtype, value, expected):
@@ -551,12 +585,23 @@ def test_dates_and_durations(file, write, dtype, value, expected):
         (SPAN, 1.5, TypeError),
         (SPAN, np.datetime64("2024-01-02", "s"), TypeError),
         (SPAN, np.timedelta64(1500, "ms"), ValueError),
+        (SPAN, np.timedelta64(5), TypeError),
+        (SPAN, datetime.timedelta(milliseconds=1500), ValueError),
+        (SPAN, pd.Timedelta(1, "ns"), ValueError),
+        (DATE, datetime.datetime(2024, 1, 2, 0, 0, 0, 1), ValueError),
+        (DATE, "2024-01-02T00:00:00.5", ValueError),
+        (DATE, "tomorrow", ValueError),
+        (DATE, pd.Timestamp(5), ValueError),
+        # Beyond the year 2262, nanoseconds do not fit, and would start anew
+        (NANOSECONDS, np.datetime64("3000-01-01", "s"), ValueError),
+        (NANOSECONDS, datetime.datetime(3000, 1, 1), ValueError),
+        (NANOSECONDS, "3000-01-01", ValueError),
     ],
 )
 def test_dates_and_durations_that_a_type_does_not_hold(file, dtype, value, error):
     """Neither is a number, and nothing is rounded."""
     dset = make(file, dtype, ())
-    with pytest.raises(error, match=r"^'/x\d?' holds (datetime|timedelta)64\[s\]"):
+    with pytest.raises(error, match=r"^'/x\d?' holds (datetime|timedelta)64\[n?s\]"):
         dset.append(value)
     assert len(dset) == 0
 

@@ -35,7 +35,8 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
     # What is looked at for each row; with slots, that is faster.
     __slots__ = (
         "_attached", "_block_size", "_buffer", "_clock", "_dirty", "_due", "_every",
-        "_exact_ints", "_exact_types", "_is_buffered", "_labels", "_max_rows",
+        "_exact_ints", "_exact_types", "_is_buffered", "_labels", "_largest_float",
+        "_max_rows",
         "_may_outgrow", "_native_type", "_ndim", "_num_rows", "_num_unbuffered",
         "_room_until", "_root", "_row_shape", "_scalar_types", "_start", "_unit",
         "_value_type", "_writer",
@@ -75,9 +76,9 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         self._value_type = dset.dtype
         native_type = np.dtype(dset.dtype.type)
         self._native_type = native_type if native_type == dset.dtype else dset.dtype
-        self._scalar_types: tuple[type, ...] = {
-            "f": (float,), "b": (bool,), "c": (complex, float)
-        }.get(dset.dtype.kind, ())  # fmt: skip
+        self._scalar_types = _scalar_types(dset.dtype)
+        is_small = dset.dtype.kind in "fc" and float not in self._scalar_types
+        self._largest_float = float(np.finfo(dset.dtype).max) if is_small else -1.0
         self._exact_ints = _exact_ints(dset.dtype)
         self._exact_types = _exact_types(dset.dtype)
         # Whether the rows may be kept in memory, and whether that is what counts
@@ -391,7 +392,10 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             return not self._row_shape and value.dtype in self._exact_types
         if type(value) is int:
             return value in self._exact_ints
-        return type(value) in self._scalar_types
+        return type(value) in self._scalar_types or (
+            # Beyond what a small type holds, it would become infinite.
+            type(value) is float and abs(value) <= self._largest_float
+        )
 
     # .. The file .............................................................
 
@@ -500,6 +504,12 @@ def _exact_types(dtype: np.dtype[Any]) -> frozenset[np.dtype[Any]]:
         return frozenset({dtype})
     types = map(np.dtype, np.typecodes["AllInteger"] + np.typecodes["Float"])
     return frozenset({dtype, *(t for t in types if np.can_cast(t, dtype, "safe"))})
+
+
+def _scalar_types(dtype: np.dtype[Any]) -> tuple[type, ...]:
+    """Those of Python's own types of which a type can hold all values."""
+    types = (float, bool, complex)
+    return tuple(kind for kind in types if np.can_cast(kind, dtype, "safe"))
 
 
 def _exact_ints(dtype: np.dtype[Any]) -> range:

@@ -228,17 +228,42 @@ def _as_times(values: Any, dtype: np.dtype[Any], what: str) -> Array:
     array, mask = _split(to_array(values), what, has_nan=True)
     if array.dtype.kind not in (dtype.kind, "O", *("U" if dtype.kind == "M" else "")):
         raise TypeError(f"{what} holds {dtype}, and not values of type {array.dtype}.")
-    # A copy, whose type says how HDF5 stores it
-    converted = array.astype(dtype)
     if array.dtype.kind == dtype.kind:
-        changed = (converted != array) & ~np.isnat(array)
-        if changed.any():
-            raise ValueError(
-                f"{what} holds {dtype}, and not {array[changed].flat[0]}: round it, or "
-                "use a finer unit."
-            )
+        converted = _in_unit(array, dtype, what)
+    else:  # each has a unit of its own
+        converted = np.empty(array.shape, dtype)
+        for place, value in np.ndenumerate(array):
+            converted[place] = _in_unit(_as_time(value, dtype, what), dtype, what)
     if mask is not None:
         converted[mask] = "NaT"
+    return converted
+
+
+def _as_time(value: Any, dtype: np.dtype[Any], what: str) -> Array:
+    """One date or duration, in the unit that it needs."""
+    for name in ("to_datetime64", "to_timedelta64"):  # of pandas: to the nanosecond
+        if hasattr(type(value), name):
+            value = getattr(value, name)()
+    kind = np.datetime64 if dtype.kind == "M" else np.timedelta64
+    try:
+        return np.asarray(kind(as_text(value) if isinstance(value, str) else value))
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{what} holds {dtype}, and not {value!r}: {error}") from None
+
+
+def _in_unit(array: Array, dtype: np.dtype[Any], what: str) -> Array:
+    if array.dtype == array.dtype.type and not np.isnat(array).all():
+        raise TypeError(f"{what} holds {dtype}, and not numbers: give them a unit.")
+    # A copy, whose type says how HDF5 stores it
+    converted = array.astype(dtype)
+    # There and back, as numpy compares them in the finer unit, in which they may be
+    # too large, and start anew.
+    changed = (converted.astype(array.dtype) != array) & ~np.isnat(array)
+    if changed.any():
+        raise ValueError(
+            f"{what} holds {dtype}, and not {array[changed].flat[0]}: round it, or "
+            "use another unit."
+        )
     return converted
 
 
@@ -375,6 +400,10 @@ def _stored_text(value: str | bytes, info: Any, what: str) -> str | bytes:
                 f"{what} cannot hold {text!r}: texts in HDF5 end at a \\0."
             )
         return text
+    if raw.endswith(b"\0"):
+        raise ValueError(
+            f"{what} cannot hold {text!r}: a \\0 at its end would be cut off."
+        )
     if len(raw) > info.length:
         raise ValueError(
             f"{what} holds texts of {info.length} bytes, and not {text!r}, which has "
