@@ -1,5 +1,6 @@
 """Time series: datasets that grow row by row, at memory speed."""
 
+import logging
 import sys
 import weakref
 from collections.abc import Callable
@@ -35,8 +36,8 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
     # What is looked at for each row; with slots, that is faster.
     __slots__ = (
         "_attached", "_block_size", "_buffer", "_clock", "_dirty", "_due", "_every",
-        "_exact_ints", "_exact_types", "_is_buffered", "_labels", "_largest_float",
-        "_max_rows",
+        "_exact_ints", "_exact_types", "_has_warned", "_is_buffered", "_labels",
+        "_largest_float", "_max_rows",
         "_may_outgrow", "_native_type", "_ndim", "_num_rows", "_num_unbuffered",
         "_room_until", "_root", "_row_shape", "_scalar_types", "_start", "_unit",
         "_value_type", "_writer",
@@ -100,6 +101,7 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         self._dirty = False  # whether the file lacks something that is in it
         self._num_unbuffered = 0
         self._unit = ""
+        self._has_warned = False
 
     def label_rows(
         self,
@@ -210,9 +212,19 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             self._due = self._labels.due(num_rows)
             self._every = self._labels.step
 
-    def _converted(self, values: Any, dtype: np.dtype[Any]) -> Any:
+    def _converted(self, values: Any, dtype: np.dtype[Any], **options: Any) -> Any:
         name = h5py.h5i.get_name(self._id) or b"?"  # the file need not be up to date
-        return convert(values, dtype, f"'{name.decode(errors='replace')}'")
+        return convert(values, dtype, f"'{name.decode(errors='replace')}'", **options)
+
+    def _warn_of_fraction(self, number: float) -> None:
+        """Warns, once, of numbers whose fraction is cut off, as h5py does."""
+        if not self._has_warned:
+            self._has_warned = True
+            logging.getLogger().warning(
+                "'%s' holds %s: of numbers such as %s, it gets the integer part only. "
+                "Use a dtype of floating-point numbers, or round them.",
+                self.name, self._value_type, number,
+            )  # fmt: skip
 
     def _note_unit(self, values: Any) -> None:
         """Notes the unit of the values, which is to stay the same."""
@@ -326,7 +338,8 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
 
         Raises:
             ValueError: If the type of the dataset has no place for them, as for those
-                that are too large. Nothing is written then, unlike by h5py.
+                that are too large. Nothing is written then, unlike by h5py. (The
+                fraction of a number is cut off for integers, with a warning.)
             TypeError: If they are of a type that it does not hold, likewise
         """
         fits = self._attached and (
@@ -356,7 +369,7 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
                 return value
             dtype = dtype[fields[0]]
         self._note_unit(value)
-        return self._converted(value, dtype)
+        return self._converted(value, dtype, on_fraction=self._warn_of_fraction)
 
     def _is_last_row(self, args: Any) -> bool:
         """Whether an index is the last row, in one of the usual ways."""

@@ -2,13 +2,16 @@
 
 There is one rule for all ways in which a model gives values, whatever they are: what
 arrives in the file is the same value, rounded at most as floating-point numbers are;
-or it is refused, before anything is written. Nothing is cut off, clipped, or made
-infinite.
+or it is refused, before anything is written. Nothing is clipped or made infinite.
+
+The one exception is h5py's way of writing, ``dset[-1] = 2.7``: existing models rely on
+its cutting off the fraction for a type of integers. So it does, and a warning says so.
 """
 
 import math
 import numbers
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import h5py
@@ -19,6 +22,9 @@ Array = np.ndarray[Any, Any]
 TEXT = h5py.string_dtype()
 """The type of texts of any length"""
 
+_MAX_EXACT = 2**53
+"""Up to that, each integer is a floating-point number"""
+
 _REMEDIES = {
     "M": " HDF5 knows no dates: give texts, e.g. by numpy.datetime_as_string(dates).",
     "m": " HDF5 knows no durations: give numbers, e.g. of seconds.",
@@ -27,13 +33,21 @@ _REMEDIES = {
 """What helps, by the kind of a type"""
 
 
-def convert(values: Any, dtype: np.dtype[Any], what: str) -> Any:
+def convert(
+    values: Any,
+    dtype: np.dtype[Any],
+    what: str,
+    *,
+    on_fraction: Callable[[float], None] | None = None,
+) -> Any:
     """Converts values to the type of a dataset.
 
     Args:
         values: A number, a text, a record, or an array of them, of whatever kind
         dtype: The type
         what: What has that type, for an error message
+        on_fraction: Called with a number of which the fraction is cut off, as the type
+            has integers only. Without it, such numbers are refused.
 
     Returns:
         An array of that type; or the values as they are, where only h5py knows how
@@ -56,7 +70,9 @@ def convert(values: Any, dtype: np.dtype[Any], what: str) -> Any:
         return _as_texts(as_objects(values), dtype, what)
     if (base := h5py.check_vlen_dtype(dtype)) is not None:
         return _as_ragged(values, base, dtype, what)
-    return _as_numbers(values, dtype, what) if dtype.kind in "biufc" else values
+    if dtype.kind in "biufc":
+        return _as_numbers(values, dtype, what, on_fraction)
+    return values
 
 
 def as_array(values: Any, what: str) -> Array:
@@ -270,11 +286,18 @@ def _in_unit(array: Array, dtype: np.dtype[Any], what: str) -> Array:
 # .. Numbers ..................................................................
 
 
-def _as_numbers(values: Any, dtype: np.dtype[Any], what: str) -> Array:
+def _as_numbers(
+    values: Any,
+    dtype: np.dtype[Any],
+    what: str,
+    on_fraction: Callable[[float], None] | None = None,
+) -> Array:
     array = to_array(values)
     is_list = array.ndim and not hasattr(type(values), "__array__")
     if is_list and array.dtype.kind == "f" and dtype.kind in "iu":
-        array = as_objects(values)  # numpy has rounded integers that are large
+        is_exact = (np.abs(array) < _MAX_EXACT).all()
+        if not is_exact or on_fraction is None:
+            array = as_objects(values)  # numpy has rounded integers that are large
     array, mask = _split(array, what, has_nan=dtype.kind in "fc")
     if array.dtype.kind == "O":
         array = _numbers_of_objects(array, dtype, what)
@@ -287,13 +310,18 @@ def _as_numbers(values: Any, dtype: np.dtype[Any], what: str) -> Array:
     with np.errstate(all="ignore"):
         converted = array.astype(dtype)
         if not np.can_cast(array.dtype, dtype, "safe"):
-            _check_converted(converted, array, what)
+            _check_converted(converted, array, what, on_fraction)
     if mask is not None:
         converted[mask] = np.nan
     return converted
 
 
-def _check_converted(converted: Array, array: Array, what: str) -> None:
+def _check_converted(
+    converted: Array,
+    array: Array,
+    what: str,
+    on_fraction: Callable[[float], None] | None,
+) -> None:
     dtype = converted.dtype
     if dtype.kind in "fc":
         _refuse(np.isfinite(array) & ~np.isfinite(converted), array, dtype, what)
@@ -301,12 +329,17 @@ def _check_converted(converted: Array, array: Array, what: str) -> None:
     is_float = array.dtype.kind == "f"
     if is_float:
         array = array.astype(np.result_type(array.dtype, float))  # to compare it
-        is_whole = array == np.trunc(array)
-        if not is_whole.all():
-            raise TypeError(
-                f"{what} holds {dtype}, and not {array[~is_whole].flat[0]}: round it, "
-                "or use a dtype of floating-point numbers."
-            )
+        whole = np.trunc(array)
+        if (differs := whole != array).any():
+            example = array[differs].flat[0]
+            may_be_cut = dtype.kind != "b" and np.isfinite(array).all()
+            if on_fraction is None or not may_be_cut:
+                raise TypeError(
+                    f"{what} holds {dtype}, and not {example}: round it, or use a "
+                    "dtype of floating-point numbers."
+                )
+            on_fraction(example)
+            array = whole
     if dtype.kind == "b":
         _refuse(converted != array, array, dtype, what)
     else:
