@@ -37,6 +37,7 @@ from .logging import DEFAULT_LOG_FORMAT
 from .model import BaseModel, StepwiseModel
 from .plain import plain
 from .process import LogFile
+from .signal import INTERRUPTS
 from .tools import format_time
 from .universe import make_run_dir, make_universe, resolve_cfg
 
@@ -123,7 +124,7 @@ def simulate(
         raise
     if out is None:
         weakref.finalize(result, remove_directory, str(where), os.getpid())
-    if exit_code - 128 in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if exit_code - 128 in INTERRUPTS:
         raise _interruption(exit_code, result)
     return result
 

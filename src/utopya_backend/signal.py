@@ -22,6 +22,12 @@ SIG_STOPCOND: signal.Signals = (
 ``utopya.stop_conditions.SIG_STOPCOND``; on Windows, which has no user-defined
 signals, that is the floating-point error signal."""
 
+INTERRUPTS: tuple[signal.Signals, ...] = tuple(
+    signal.Signals[name]
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if name in signal.Signals.__members__
+)
+"""The signals that ask a program to end; on Windows, there is no SIGHUP."""
 
 _SIGPIPE = 13
 
@@ -252,7 +258,7 @@ def describe_signal(signum: int) -> str:
     """
     if signum == SIG_STOPCOND:
         return "A stop condition was fulfilled."
-    if signum in (signal.SIGINT, signal.SIGTERM, *_hangup()):
+    if signum in INTERRUPTS:
         return "Was told to stop."
     if signum == _SIGPIPE:
         return "Nobody reads the output of this model any more."

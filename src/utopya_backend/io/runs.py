@@ -29,7 +29,7 @@ from ..errors import LatestRunWarning
 TIME_FORMAT = "%y%m%d-%H%M%S"
 """How the start of a run is written in the name of its directory, in local time"""
 
-RECORD = "config/provenance.yml"
+PROVENANCE = "config/provenance.yml"
 """Where a run notes when it was begun, and from what"""
 
 _MAX_BYTES = 4096  # of a record that are read
@@ -112,7 +112,7 @@ def note_beginning(run: Path, now: float) -> None:
     latest = max(others, default=())
     if latest >= (started,):
         text += f"after: [{', '.join(map(_format, latest))}]\n"
-    with open(run / RECORD, "x", encoding="utf-8") as file:
+    with open(run / PROVENANCE, "x", encoding="utf-8") as file:
         file.write(text)
 
 
@@ -175,7 +175,7 @@ def _rank(run: Path, begun: Beginning | None) -> Any:
 
 def _recorded(run: Path) -> Beginning | None:
     try:
-        with open(run / RECORD, "rb") as file:
+        with open(run / PROVENANCE, "rb") as file:
             text = file.read(_MAX_BYTES).decode(errors="replace")
     except OSError:
         return None

@@ -20,6 +20,9 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from types import FunctionType
 from typing import Any
 
+UNKNOWN = "unknown: "
+"""What stands in place of a hash, in front of the reason why it is not known"""
+
 PROGRAM = "run_model.py"
 """What the program of a model is usually called"""
 
@@ -74,13 +77,22 @@ class Source:
         import hashlib  # which numpy.random has imported by now
 
         if self.problem:
-            return f"unknown: {self.problem}"
+            return f"{UNKNOWN}{self.problem}"
         lines = (f"{self.files[name]}  {name}\n" for name in sorted(self.files))
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def is_what_runs(self) -> bool:
         """Whether those files are as they were that have not been imported yet."""
         return all(_stamp(path) == stamp for path, stamp in self._pending.items())
+
+
+def is_known(source_hash: str) -> bool:
+    """Whether the hash of a source says which one it is.
+
+    Args:
+        source_hash: The hash, or what stands in its place; empty if there is neither
+    """
+    return bool(source_hash) and not source_hash.startswith(UNKNOWN)
 
 
 def name_of(model: type) -> str:

@@ -18,13 +18,13 @@ from ..io.status import complaint_about_end, signal_in
 from ..io.summary import complaint_about_output, read_end
 from ..monitor import format_line
 from ..process import run_process
-from ..signal import SIG_STOPCOND, expect_stop_condition
+from ..signal import INTERRUPTS, SIG_STOPCOND, expect_stop_condition
 from .messages import Job
 from .program import Program, Run, exit_code_of, leave
 from .tally import EXIT_CODE_STOPPED
 from .verdict import leave_word
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, SIG_STOPCOND)
+SIGNALS = (*INTERRUPTS, SIG_STOPCOND)
 """What a universe may be sent. It is blocked when the process of one begins."""
 
 

@@ -23,6 +23,7 @@ from ..errors import (
     MissingPackageError,
     ParameterError,
 )
+from ..io.source import is_known
 from .messages import Ended, Event, Job, Reported
 from .program import Program
 
@@ -250,8 +251,7 @@ def _problem_of(result: Any, source_hash: str = "") -> str:
         if result[name] != version
     ]
     hashes = [source_hash, result.get("source_hash", "")]
-    is_known = all(text and not text.startswith("unknown: ") for text in hashes)
-    if is_known and hashes[0] != hashes[1]:
+    if all(map(is_known, hashes)) and hashes[0] != hashes[1]:
         others.append("the source of the model is another one there")
     return ", ".join(others)
 

@@ -16,13 +16,12 @@ from typing import Any, Self
 
 from ..errors import ExecutableError, UserError
 from .leftovers import kill_marked, make_mark, marked
-from .messages import Ended, Event, Job, Reported
+from .messages import EXIT_CODE_KILLED, Ended, Event, Job, Reported
 from .program import Program
 
 _MAX_LINE = 1 << 20
 _MAX_REPORTS = 1000  # that are read at once
 _MAX_RESTARTS = 3
-_KILLED = 128 + 9
 GRACE = 5.0
 """How long universes have to end in order if nobody supervises them any more [s]"""
 
@@ -201,7 +200,7 @@ class LocalEngine:
             if self._num_restarts <= _MAX_RESTARTS:
                 self._start()
         for number, start in lost.items():
-            yield Ended(number, _KILLED, now - start, 0.0, platform.node())
+            yield Ended(number, EXIT_CODE_KILLED, now - start, 0.0, platform.node())
         if self._num_restarts > _MAX_RESTARTS:
             raise ExecutableError(
                 f"The process that universes are forked from was killed "

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 from typing import Any, NamedTuple
 
 from .. import yaml
+
+EXIT_CODE_KILLED = 128 + signal.SIGKILL
+"""The exit code of a universe that was killed, or was lost with what has run it"""
 
 
 class Job(NamedTuple):

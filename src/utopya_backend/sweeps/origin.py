@@ -19,8 +19,8 @@ from .. import yaml
 from ..errors import ConfigError, UnknownSourceWarning, UserError
 from ..finding import ModelInfo, load_class, split_source
 from ..io.provenance import read_source, versions
-from ..io.runs import RECORD
-from ..io.source import Source
+from ..io.runs import PROVENANCE
+from ..io.source import UNKNOWN, Source, is_known
 from ..tools import load_cfg_file
 from .program import is_sent
 
@@ -62,7 +62,7 @@ def read_origins(run: Path) -> list[Origin]:
         ValueError: If the file is damaged
     """
     try:
-        content = load_cfg_file(str(run / RECORD))
+        content = load_cfg_file(str(run / PROVENANCE))
     except FileNotFoundError:
         return []
     found = content.get(_KEY) if isinstance(content, Mapping) else None
@@ -85,7 +85,7 @@ def note_origin(run: Path, origin: Origin) -> None:
     since = datetime.now(UTC).isoformat(timespec="milliseconds")
     text = io.StringIO()
     yaml.dump([{"since": since, **origin}], text)
-    with open(run / RECORD, "a", encoding="utf-8") as file:
+    with open(run / PROVENANCE, "a", encoding="utf-8") as file:
         file.write(text.getvalue() if before else f"{_KEY}:\n{text.getvalue()}")
 
 
@@ -120,9 +120,9 @@ def check_origin(run: Path, origin: Origin, *, force: bool) -> None:
             "what there is now, say --force (in Python, force=True): the data says "
             "which is from which."
         )
-    for text in (last["source_hash"], origin["source_hash"]):
-        if str(text).startswith("unknown: "):
-            _warn(run, str(text).removeprefix("unknown: "))
+    for one in (last, origin):
+        if not _has_known_source(one):
+            _warn(run, one["source_hash"].removeprefix(UNKNOWN))
             return
 
 
@@ -146,14 +146,16 @@ def _warn(run: Path, reason: str) -> None:
 
 
 def _are_same(one: Origin, other: Origin) -> bool:
-    is_known = not str(one.get("source_hash")).startswith("unknown: ")
-    return is_known and not any(True for _ in _differences(one, other))
+    return _has_known_source(one) and not any(True for _ in _differences(one, other))
+
+
+def _has_known_source(origin: Origin) -> bool:
+    return is_known(str(origin.get("source_hash")))
 
 
 def _differences(before: Origin, now: Origin) -> Iterator[str]:
     """What has changed, as far as it is known, a line each."""
-    hashes = [str(origin.get("source_hash")) for origin in (before, now)]
-    if not any(text.startswith("unknown: ") for text in hashes):
+    if _has_known_source(before) and _has_known_source(now):
         yield from _differences_of_files(before.get("files") or {}, now["files"])
     if before.get("parameters") != now["parameters"]:
         yield f"{_PARAMETERS} has changed"

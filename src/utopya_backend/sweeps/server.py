@@ -35,7 +35,7 @@ from ..errors import ModelImportError, UserError
 from ..io.provenance import read_source
 from ..io.source import name_of
 from ..model import StepwiseModel
-from ..signal import Handlers
+from ..signal import INTERRUPTS, Handlers
 from .child import (
     SIGNALS,
     exit_code_or_error,
@@ -100,7 +100,7 @@ class Server:
         # What is meant for all processes of a job is not meant for this one. It is for
         # a universe, also where a shell has started all of this in the background.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        Handlers(signal.SIG_IGN, [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+        Handlers(signal.SIG_IGN, INTERRUPTS)
         self._wake_up, self._awake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._run_universe: Callable[[Job], int] = lambda job: 1
         self.source_hash = ""

@@ -17,9 +17,9 @@ from typing import Any, Protocol
 
 from .. import yaml
 from ..monitor import LINE_START
-from ..signal import SIG_STOPCOND, Handlers, are_heeded
+from ..signal import INTERRUPTS, SIG_STOPCOND, Handlers, are_heeded
 from .directory import SweepDirectory
-from .messages import Ended, Event, Job, Reported
+from .messages import EXIT_CODE_KILLED, Ended, Event, Job, Reported
 from .stopping import StopCondition
 from .tally import Outcome, Tally
 from .verdict import outcome_of
@@ -31,8 +31,6 @@ GRACE = 30.0
 """How long a universe has to end in order once it was told to [s]"""
 
 _PATIENCE = 5.0  # with one that was killed, however short the grace [s]
-_KILLED = 128 + signal.SIGKILL
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Engine(Protocol):
@@ -223,7 +221,9 @@ class Supervisor:
                 self._engine.send_signal(number, signal.SIGKILL)
             if self.ended_by and waited >= 2 * grace + _PATIENCE:
                 seconds = now - universe.start
-                self._handle(Ended(number, _KILLED, seconds, 0.0, "? (no answer)"))
+                self._handle(
+                    Ended(number, EXIT_CODE_KILLED, seconds, 0.0, "? (no answer)")
+                )
 
     def _look_at_directory(self) -> None:
         """Follows the directory if that was moved; without it, the sweep ends."""
@@ -275,7 +275,7 @@ def _noting_signals(signals: list[int]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    with Handlers(note, are_heeded(_SIGNALS)):
+    with Handlers(note, are_heeded(INTERRUPTS)):
         yield
 
 

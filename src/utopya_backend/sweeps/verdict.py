@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,13 +18,11 @@ from ..io.opening import open_hdf5
 from ..io.status import complaint_about_end, has_come_to_end, signal_in
 from ..io.summary import end_in, has_output
 from ..io.walking import all_datasets
-from ..signal import SIG_STOPCOND
+from ..signal import INTERRUPTS, SIG_STOPCOND
+from .messages import EXIT_CODE_KILLED
 from .tally import EXIT_CODE_STOPPED, Outcome
 
-_KILLED = 128 + signal.SIGKILL
-_INTERRUPTS = {
-    128 + signum for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-}
+_INTERRUPTS = {128 + signum for signum in INTERRUPTS}
 
 _LAST_WORD = re.compile(r"^end of log\. exit code: (-?\d+)$", re.MULTILINE)
 _HEAD_OF_FRONTEND = re.compile(r"Log of '.*' stream of ")
@@ -53,9 +50,9 @@ def outcome_of(
         # The signal kills a program that has no handler for it yet, or any more.
         in_order = _was_stopped(Path(directory, "data.h5"))
         return Outcome.STOPPED if in_order else Outcome.KILLED
-    if exit_code == _KILLED and was_killed:
+    if exit_code == EXIT_CODE_KILLED and was_killed:
         return Outcome.KILLED
-    interrupts = _INTERRUPTS | {_KILLED} if is_ending else set()
+    interrupts = _INTERRUPTS | {EXIT_CODE_KILLED} if is_ending else set()
     return Outcome.INTERRUPTED if exit_code in interrupts else Outcome.FAILED
 
 

@@ -21,7 +21,7 @@ from ..io.provenance import versions
 from .child import make_universe
 from .directory import set_aside
 from .local import GRACE, LocalEngine
-from .messages import Ended, Event, Job, Reported
+from .messages import EXIT_CODE_KILLED, Ended, Event, Job, Reported
 from .program import Program
 
 _MANY = 1_000_000  # universes at the same time: Dask says how many
@@ -97,7 +97,7 @@ class _Hub:
         finally:  # nobody waits in vain: that would be a thread less for Dask
             self._is_closed.set()
             for number, ended in list(self._ended.items()):
-                ended.put(Ended(number, 137, 0.0, 0.0, platform.node()))
+                ended.put(Ended(number, EXIT_CODE_KILLED, 0.0, 0.0, platform.node()))
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Reported):
