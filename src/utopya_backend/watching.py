@@ -16,9 +16,9 @@ from .display import Report
 from .errors import FileInUseError, MissingFileError, UserError
 from .io.glance import Glance, glance_at, has_writer
 from .io.journal import commit_in_journal, is_in_commit, journal_path
-from .io.opening import universe_number
 from .io.record import COMPLETE, Entry, record_around
 from .io.recovery import describe_unknown, find_writer
+from .io.runs import universes_in
 from .io.status import has_come_to_end
 from .io.writer import Life
 from .monitor import LINE_START
@@ -141,12 +141,8 @@ def find_universes(path: str | os.PathLike[str]) -> list[Path]:
     if path.is_file() or (path.name == "data.h5" and _is_universe(path.parent)):
         return [path]
     if (path / "data").is_dir() and not (path / "data.h5").exists():
-        found = [
-            directory / "data.h5"
-            for directory in path.glob("data/uni*")
-            if directory.name[3:].isdigit() and directory.is_dir()
-        ]
-        return sorted(found, key=universe_number)
+        files = [Path(file) for _, file in sorted(universes_in(path))]
+        return [file for file in files if file.parent.is_dir()]
     if _is_universe(path):
         return [path / "data.h5"]
     if not path.exists():

@@ -22,7 +22,7 @@ from ..errors import (
 from .disk import NO_LOCKS
 from .journal import is_in_commit, journal_path
 from .recovery import Recovery, describe_unknown, find_writer, recover_if
-from .runs import has_output, latest_run
+from .runs import has_output, latest_run, universes_in
 from .storage import READER_PATIENCE
 from .writer import Life, Writer
 
@@ -53,9 +53,7 @@ def find_outputs(path: str | os.PathLike[str]) -> list[Path]:
     if (path / "data.h5").exists():
         return [path / "data.h5"]
     found = [
-        file
-        for file in path.glob("data/uni*/data.h5")
-        if file.parent.name[3:].isdigit()
+        Path(file) for _, file in sorted(universes_in(path)) if os.path.exists(file)
     ]
     if not found:
         if (run := latest_run(path, has_output)) != path:
@@ -64,7 +62,7 @@ def find_outputs(path: str | os.PathLike[str]) -> list[Path]:
             f"There is no data.h5 in {path}, nor in its data/uni*/: give the path of a "
             "data.h5, or of the directory of a run."
         )
-    return sorted(found, key=universe_number)
+    return found
 
 
 def universe_number(path: Path) -> int:

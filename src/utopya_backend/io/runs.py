@@ -116,13 +116,29 @@ def note_beginning(run: Path, now: float) -> None:
         file.write(text)
 
 
+def universes_in(run: Path) -> Iterator[tuple[int, str]]:
+    """Finds the universes of a run, in no order.
+
+    Args:
+        run: Its directory
+
+    Yields:
+        The number of each, and the path of its output file, which need not be there
+    """
+    with suppress(OSError), os.scandir(run / "data") as entries:
+        for entry in entries:
+            number = entry.name.removeprefix("uni")
+            if number != entry.name and number.isdecimal():
+                yield int(number), os.path.join(entry.path, "data.h5")
+
+
 def has_output(run: Path) -> bool:
     """Whether a run has the output file of any universe.
 
     Args:
         run: Its directory
     """
-    return any(os.path.exists(file) for _, file in _universes_in(run))
+    return any(os.path.exists(file) for _, file in universes_in(run))
 
 
 # .. What runs there are ......................................................
@@ -156,15 +172,6 @@ def _named_since(run: Path) -> list[Path]:
     return [run.with_name(name) for name in since]
 
 
-def _universes_in(run: Path) -> Iterator[tuple[int, str]]:
-    """The numbers of the universes, and the paths of their output files."""
-    with suppress(OSError), os.scandir(run / "data") as entries:
-        for entry in entries:
-            number = entry.name.removeprefix("uni")
-            if number != entry.name and number.isdigit():
-                yield int(number), os.path.join(entry.path, "data.h5")
-
-
 def _rank(run: Path, begun: Beginning | None) -> Any:
     numbered = [int(x) if x.isdigit() else x for x in re.split(r"(\d+)", run.name)]
     return begun is not None, begun, numbered
@@ -187,7 +194,7 @@ def _recorded(run: Path) -> Beginning | None:
 
 
 def _started_in_data(run: Path) -> datetime | None:
-    files = [file for _, file in sorted(_universes_in(run))]
+    files = [file for _, file in sorted(universes_in(run))]
     places = {0, len(files) // 2, len(files) - 1} if files else ()
     few = [*filter(os.path.exists, (files[place] for place in places))]
     if not few:  # they have nothing yet, or have been lost
