@@ -38,7 +38,7 @@ PARAMETERS = {"size": 7, "step": 0.5}
 
 EXPLAINED = {
     "default: dtype float32, ours float64": "the default dtype; the same values",
-    "late: coordinates of time": "made in mid-run, it has the times of coming writes",
+    "late: coordinates of time": "made in mid-run, it has the times of its rows",
     "late: maxshape": "made in mid-run, it has room for coming writes",
     "benchmark/cumulative: shape": "the initial write counts",
     "benchmark/cumulative: coordinates of n_iterations": "the initial write counts",
