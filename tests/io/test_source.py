@@ -129,11 +129,17 @@ def test_what_does_not_count(package, write):
         ("from chain import f", "helper.py"),
         ("import fast", f"fast{EXTENSION_SUFFIXES[0]}"),
         ("import random", "random.py"),  # which hides Python's own
+        ("h = importlib.import_module('sub.deep')", "sub/deep.py"),
+        ('h = __import__("helper")', "helper.py"),
+        ("exec(open('helper.py').read())", "helper.py"),
+        ('runpy.run_path("./sub/deep.py")', "sub/deep.py"),
+        ("from sub import named", "sub/deep.py"),
     ],
 )
 def test_what_is_imported(write, tmp_path, statement, expected):
     write(helper="f = 1", chain="if 1: import helper", other="", random="")
     write(sub__deep="f = h = 1", sub__other="", sub__lazy="from .deep import f")
+    write(sub__named="import_module('.deep', __package__)")
     (tmp_path / f"fast{EXTENSION_SUFFIXES[0]}").write_bytes(b"\x7fELF")
     write(model=MODEL.format("") + "if 0:\n" + textwrap.indent(statement, "    "))
     names = names_of(tmp_path / "model.py")

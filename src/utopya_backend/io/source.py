@@ -4,7 +4,8 @@ These are the files with its class and those that it inherits from, its program,
 modules of their package (tests left out), and whatever these import, also within
 functions, except what is installed or Python's own. Compiled extensions count, too;
 data, configurations and outputs do not. What is imported by a name that is only made
-while the model runs is not found, unless it is in the package.
+while the model runs is not found, unless it is in the package; a name that stands there
+as a text is.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ _IMPORT = re.compile(
     r"(?:from[ \t]*(\.*)[ \t]*([\w.]*)[ \t]*\b)?import\b[ \t]*(\([^)]*\)|[^\n;]+)",
     re.MULTILINE,
 )
+_NAME = re.compile(r"""(?:import_module|__import__)\(\s*["'](\.*[\w.]+)["']""")
+_FILE = re.compile(r"""["'](?:\./)?([\w/]+)\.py["']""")  # e.g. for runpy, or exec()
 _TEST = re.compile(r"test_.*|.*_test\.py|tests?|conftest\.py")
 
 
@@ -323,6 +326,11 @@ def _imports(text: str, name: str) -> Iterator[str]:
         base = [*package, *filter(None, [module])]
         for first in firsts:
             yield ".".join([*base, first])
+    for module in _NAME.findall(text):
+        yield ".".join([*here, module.lstrip(".")] if module[0] == "." else [module])
+    for path in _FILE.findall(text):
+        module = path.replace("/", ".")
+        yield from {module, ".".join([*here, module])}
 
 
 def _files_of(root: str, parts: list[str]) -> Iterator[str]:
