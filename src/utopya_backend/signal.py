@@ -183,7 +183,7 @@ def attach_signal_handlers(
     """
     global _num_attached
 
-    if not _on_main_thread():
+    if not on_main_thread():
         return False
     signals: list[int] = [SIG_STOPCOND] if for_stop_conds else []
     if for_interrupts:
@@ -204,7 +204,7 @@ def restore_signal_handlers() -> None:
     global _num_attached
 
     _num_attached = max(0, _num_attached - 1)
-    if _num_attached > 0 or not _on_main_thread():
+    if _num_attached > 0 or not on_main_thread():
         return
     _of_models.give_back()
     if _num_observers == 0:
@@ -246,7 +246,8 @@ def forget_stop_condition() -> None:
         reset_signal_info()
 
 
-def _on_main_thread() -> bool:
+def on_main_thread() -> bool:
+    """Whether this is the thread on which Python allows to set handlers."""
     return threading.current_thread() is threading.main_thread()
 
 

@@ -81,7 +81,7 @@ def write_start(
             "status": "running",
             "model": f"{model.__module__}.{model.__qualname__}",
             "seed": str(seed),
-            "started": _now(),
+            "started": utc_now(),
             "host": platform.node(),
             "source_hash": source.hash,
             **versions(),
@@ -122,7 +122,7 @@ def write_end(file: OutputFile, *, status: str, iterations: int) -> None:
         status: How
         iterations: How many iterations were done
     """
-    words = {"status": status, "ended": _now(), "iterations": iterations}
+    words = {"status": status, "ended": utc_now(), "iterations": iterations}
     lost = f"failed: the output file could not be written ({status})"
     is_failure = status.startswith("failed")
     file.last_words = words if is_failure else {**words, "status": lost}
@@ -234,5 +234,6 @@ def _git(*args: str, directory: str) -> str | None:
     return process.stdout.rstrip("\n")
 
 
-def _now() -> str:
+def utc_now() -> str:
+    """The time, as it stands in what runs note."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

@@ -192,13 +192,9 @@ class _Search:
                 if not _is_installed(path) and path != file:
                     self.add(*os.path.split(path), defined)
             elif not key.startswith("__"):  # those are made by decorators
-                self.problem = (
-                    self.problem or f"{cls.__qualname__}.{key} is not defined in a file"
-                )
+                self._note(f"{cls.__qualname__}.{key} is not defined in a file")
         if not is_there and not functions:
-            self.problem = (
-                self.problem or f"{cls.__qualname__} is not defined in a file"
-            )
+            self._note(f"{cls.__qualname__} is not defined in a file")
 
     def _add_module(self, module: Any, file: str, defined: float) -> None:
         """Adds a module, and all others in its package."""
@@ -213,6 +209,9 @@ class _Search:
         if root != package:
             for path in _modules_in(package):
                 self.add(root, os.path.relpath(path, root), defined)
+
+    def _note(self, problem: str) -> None:
+        self.problem = self.problem or problem
 
     def add(self, root: str, name: str, defined: float) -> None:
         """Adds a file that is the model's own."""
@@ -232,7 +231,7 @@ class _Search:
         while self._queue:
             root, name, defined = self._queue.pop()
             if len(self.paths) > _MAX_FILES:
-                self.problem = self.problem or f"it has more than {_MAX_FILES} files"
+                self._note(f"it has more than {_MAX_FILES} files")
                 return
             content = self._read(root, name, defined)
             if name.endswith(".py"):
@@ -248,10 +247,10 @@ class _Search:
                 content = file.read()
                 changed = os.fstat(file.fileno()).st_mtime
         except OSError as error:
-            self.problem = self.problem or f"{path} cannot be read ({error.strerror})"
+            self._note(f"{path} cannot be read ({error.strerror})")
             return b""
         if changed > defined and path in self.loaded:
-            self.problem = self.problem or f"{path} was changed after it was imported"
+            self._note(f"{path} was changed after it was imported")
         digest = hashlib.sha256(content).hexdigest()
         while self.digests.get(name, digest) != digest:
             name = f"{name}'"  # another file of that name, from another directory

@@ -18,9 +18,10 @@ import xarray
 
 from ..errors import NotDrawableError
 from ..io.labels import grid_shape_of
+from ..io.last import is_time
 from ..io.missing import MAX_EXACT
 from ..io.walking import text_of
-from .kinds import SEEDS, check_drawable, check_finite, is_text, is_time
+from .kinds import SEEDS, check_drawable, check_finite, is_text
 from .lines import choose_lines
 from .naming import axis_label, is_of_timers, position, sized, value_label
 from .pictures import Bars, Image, Picture

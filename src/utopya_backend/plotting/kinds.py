@@ -4,7 +4,6 @@ import numpy as np
 import xarray
 
 from ..errors import NotDrawableError
-from ..io.last import is_time as is_time
 from .reduce import Array
 
 SEEDS = ("seed", "universe")

@@ -15,10 +15,10 @@ import numpy as np
 import xarray
 
 from ..errors import NoLastValueError, NotDrawableError
-from ..io.last import find_last, last_along
+from ..io.last import find_last, is_time, last_along
 from .axes import check_over
 from .choose import choose
-from .kinds import check_drawable, check_finite, is_time
+from .kinds import check_drawable, check_finite
 from .lines import choose_lines, coordinates
 from .naming import (
     axis_label,

@@ -6,16 +6,14 @@ are read block by block, and reduced on the way.
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import xarray
 
 from ..io.last import is_time
 from ..io.missing import MAX_EXACT
+from ..io.missing import Array as Array
 from .naming import how_many, name_of
-
-Array = np.ndarray[Any, Any]
 
 MAX_POINTS = 4_000
 """Points of a line: about four times as many as a picture has dots from side to side"""

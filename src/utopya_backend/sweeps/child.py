@@ -22,7 +22,7 @@ from ..signal import INTERRUPTS, SIG_STOPCOND, expect_stop_condition
 from .messages import Job
 from .program import Program, Run, exit_code_of, leave
 from .tally import EXIT_CODE_STOPPED
-from .verdict import leave_word
+from .verdict import add_line, leave_word
 
 SIGNALS = (*INTERRUPTS, SIG_STOPCOND)
 """What a universe may be sent. It is blocked when the process of one begins."""
@@ -155,8 +155,7 @@ def _checked(
     elif code == 0 and (
         complaint := complaint_about_end(*end) or complaint_about_output(where)
     ):
-        with suppress(OSError), open(log, "a", encoding="utf-8") as file:
-            print(f"Error: {name} {complaint}", file=file)
+        add_line(log, f"Error: {name} {complaint}")
         code = 1
     if code in (0, EXIT_CODE_STOPPED):
         leave_word(log, code)

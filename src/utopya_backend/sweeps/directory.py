@@ -21,7 +21,6 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from ..errors import (
     UserError,
 )
 from ..io.disk import DiskFile
+from ..io.provenance import utc_now
 from ..io.record import BEGUN_ANEW, RECORD, read_record
 from ..io.recovery import describe_unknown, find_writer
 from ..io.runs import latest_run
@@ -219,11 +219,10 @@ class SweepDirectory:
             ended: The universe
             outcome: What has become of it
         """
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
         host = " ".join(ended.host.split())  # which may be an error message
         self._write_row(
             self.space.name(ended.number), outcome.value, str(ended.exit_code),
-            f"{ended.seconds:.3f}", f"{ended.cpu_seconds:.3f}", host, now,
+            f"{ended.seconds:.3f}", f"{ended.cpu_seconds:.3f}", host, utc_now(),
         )  # fmt: skip
 
     def _write_row(self, *cells: str) -> None:

@@ -11,14 +11,13 @@ import io
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .. import yaml
 from ..errors import ConfigError, UnknownSourceWarning, UserError
 from ..finding import ModelInfo, load_class, split_source
-from ..io.provenance import read_source, versions
+from ..io.provenance import read_source, utc_now, versions
 from ..io.runs import PROVENANCE
 from ..io.source import UNKNOWN, Source, is_known
 from ..tools import load_cfg_file
@@ -82,9 +81,8 @@ def note_origin(run: Path, origin: Origin) -> None:
     before = read_origins(run)
     if any(_are_same(origin, other) for other in before):
         return
-    since = datetime.now(UTC).isoformat(timespec="milliseconds")
     text = io.StringIO()
-    yaml.dump([{"since": since, **origin}], text)
+    yaml.dump([{"since": utc_now(), **origin}], text)
     with open(run / PROVENANCE, "a", encoding="utf-8") as file:
         file.write(text.getvalue() if before else f"{_KEY}:\n{text.getvalue()}")
 

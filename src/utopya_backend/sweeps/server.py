@@ -55,6 +55,7 @@ from .leftovers import (
 )
 from .messages import Ended, Job
 from .program import Program, is_sent
+from .verdict import add_line
 
 _PATIENCE = 5.0  # with processes that were killed [s]
 
@@ -72,12 +73,6 @@ class _Running(NamedTuple):
         with os.fdopen(self.returned, "rb") as pipe:
             os.set_blocking(self.returned, False)  # its children may hold it open
             return bool(pipe.read(1))
-
-    def log(self, text: str) -> None:
-        """Adds a line to its log."""
-        path = os.path.join(self.job.directory, "out.log")
-        with suppress(OSError), open(path, "a", encoding="utf-8") as file:
-            print(text, file=file)
 
 
 class Server:
@@ -216,7 +211,8 @@ class Server:
         self._kill_orphans()
         code = os.waitstatus_to_exitcode(status)
         if not universe.has_returned() and code == 0:
-            universe.log("Error: The process has ended by os._exit(0).")
+            log = os.path.join(universe.job.directory, "out.log")
+            add_line(log, "Error: The process has ended by os._exit(0).")
             code = 1
         ended = Ended(
             universe.job.number,

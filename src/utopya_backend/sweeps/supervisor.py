@@ -7,7 +7,6 @@ It knows nothing of how they are run: that is the work of an engine, of which
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typing import Any, Protocol
 
 from .. import yaml
 from ..monitor import LINE_START
-from ..signal import INTERRUPTS, SIG_STOPCOND, Handlers, are_heeded
+from ..signal import INTERRUPTS, SIG_STOPCOND, Handlers, are_heeded, on_main_thread
 from .directory import SweepDirectory
 from .messages import EXIT_CODE_KILLED, Ended, Event, Job, Reported
 from .stopping import StopCondition
@@ -272,7 +271,7 @@ def _noting_signals(signals: list[int]) -> Iterator[None]:
     def note(signum: int, _: FrameType | None) -> None:
         signals.append(signum)
 
-    if threading.current_thread() is not threading.main_thread():
+    if not on_main_thread():
         yield
         return
     with Handlers(note, are_heeded(INTERRUPTS)):

@@ -139,5 +139,15 @@ def leave_word(log: str | os.PathLike[str], exit_code: int) -> None:
         log: The log
         exit_code: The exit code of the program
     """
+    add_line(log, f"end of log. exit code: {exit_code}")
+
+
+def add_line(log: str | os.PathLike[str], text: str) -> None:
+    """Adds a line to a log, if there is space for it.
+
+    Args:
+        log: The log
+        text: The line
+    """
     with suppress(OSError), open(log, "a", encoding="utf-8") as file:
-        file.write(f"end of log. exit code: {exit_code}\n")
+        print(text, file=file)
