@@ -237,7 +237,7 @@ def show(value: Any) -> str:
 
 
 class LatestRunWarning(UserWarning):
-    """It is not certain which of several runs was begun last."""
+    """It is not certain which of several runs was begun last, or that has no data."""
 
 
 class UnknownSourceWarning(UserWarning):

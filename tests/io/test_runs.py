@@ -159,8 +159,10 @@ def test_those_without_data(out):
     (second / "data/notes").mkdir()
     (second / "data/notes/data.h5").touch()
     assert latest(out) == second
-    assert latest(out, has_output) == first
-    assert find_outputs(out) == [first / "data/uni0/data.h5"]
+    with pytest.warns(LatestRunWarning, match=f"without data: {second.name}.$"):
+        assert latest_run(out, has_output) == first
+    with pytest.warns(LatestRunWarning):
+        assert find_outputs(out) == [first / "data/uni0/data.h5"]
 
 
 def test_runs_of_a_frontend(out):

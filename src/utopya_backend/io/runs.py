@@ -51,7 +51,8 @@ def latest_run(
 
     Returns:
         Its directory; the path itself if that is a run, or has none. Where it is not
-        certain which one it is, a :py:class:`LatestRunWarning` says so.
+        certain which one it is, or a later one does not count, a
+        :py:class:`LatestRunWarning` says so.
     """
     path = Path(path).expanduser()
     if os.path.exists(path / "data"):
@@ -62,10 +63,22 @@ def latest_run(
     latest = next(candidates, None)
     if latest is None:
         return path
+    if later := in_order[: in_order.index(latest)]:
+        _warn_of_empty(path, latest, later)
     rivals = [run for run in in_order if begun[run] in (None, begun[latest])]
     if rivals != [latest] and (rivals := [*filter(counts, rivals)]) != [latest]:
         _warn_of_rivals(path, latest, rivals)
     return latest
+
+
+def _warn_of_empty(path: Path, latest: Path, later: list[Path]) -> None:
+    names = ", ".join(run.name for run in later)
+    warnings.warn(
+        f"{latest.name} is the latest run in {path} that has data. Begun later, but "
+        f"without data: {names}.",
+        LatestRunWarning,
+        stacklevel=4,
+    )
 
 
 def _warn_of_rivals(path: Path, latest: Path, rivals: list[Path]) -> None:
