@@ -232,7 +232,7 @@ def show(value: Any) -> str:
         >>> show(2.5)
         '2.5 (float)'
     """
-    text = repr(value)
+    text = " ".join(repr(value).split())  # in one line
     return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(value).__name__})"
 
 

@@ -475,7 +475,6 @@ def test_follow(tmp_path, clock):
     assert len(shown.screens) == 6
 
 
-@pytest.mark.filterwarnings("ignore:.* was moved while it was written")
 def test_follow_waits_for_universes_that_have_not_begun(sweep, clock):
     """Though at times, all those that are there have ended."""
     shown = Shown()

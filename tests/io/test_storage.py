@@ -602,7 +602,7 @@ def test_a_file_that_is_deleted_after_its_last_change(path):
 
 
 @pytest.mark.parametrize("moved", ["directory", "file"])
-def test_a_file_that_is_moved(tmp_path, moved):
+def test_a_file_that_is_moved(tmp_path, moved, caplog):
     (tmp_path / "before").mkdir()
     file = OutputFile(tmp_path / "before/data.h5")
     file["x"] = 1
@@ -615,8 +615,9 @@ def test_a_file_that_is_moved(tmp_path, moved):
     file["y"] = 2
     file.commit()
     file["z"] = 3
-    with pytest.warns(UserWarning, match="is complete, and is now .*/after/data.h5"):
-        file.close()
+    file.close()
+    (message,) = caplog.messages
+    assert message.endswith(f"is complete, and is now {tmp_path}/after/data.h5.")
     with h5py.File(tmp_path / "after/data.h5") as reader:
         assert content_of(reader) == {"x": 1, "y": 2, "z": 3}
     assert not list(tmp_path.rglob("*.wal*"))

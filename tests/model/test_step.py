@@ -287,6 +287,7 @@ def test_times_of_a_dataset_made_in_mid_run(
         ({"name": None}, TypeError, "has to be a string, but is None"),
         ({"name": "../x"}, ValueError, "is not the name of anything"),
         ({"name": ""}, ValueError, "is not the name of anything"),
+        ({"name": "/x"}, ValueError, "out of the group of the model: give 'x'"),
         ({"name": "old"}, ValueError, "There is a 'old' in /M already"),
         ({"sizes": {"x": "3"}}, TypeError, "has to be an integer, or None"),
         ({"sizes": {"x": 0}}, ValueError, "has to be at least 1, but is 0"),

@@ -38,7 +38,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..errors import suggest
+from ..errors import show, suggest
 from .values import as_array, as_text, unit_of
 from .walking import text_of
 
@@ -88,12 +88,17 @@ def check_name(group: h5py.Group, name: Any) -> None:
 
     Raises:
         TypeError: If it is no string
-        ValueError: If it is empty, or something is there already
+        ValueError: If it is empty, leads out of the group, or is there already
     """
     if not isinstance(name, str):
         raise TypeError(f"A name has to be a string, but is {name!r}.")
     if not name.strip("/") or {".", ".."} & set(name.split("/")):
         raise ValueError(f"{name!r} is not the name of anything in the group.")
+    if name.startswith("/"):
+        raise ValueError(
+            f"The name {name!r} leads to the root of the file, out of the group of the "
+            f"model: give {name.lstrip('/')!r}."
+        )
     if name in group:
         raise ValueError(
             f"There is a '{name}' in {group.name} already: choose another name."
@@ -194,19 +199,19 @@ def _as_labels(dim: str, values: Any) -> np.ndarray[Any, Any]:
     if isinstance(values, (str, bytes, Set)) or not is_array:
         raise ValueError(
             f"The coordinates of dimension '{dim}' have to be a list or an array, "
-            f"but are {values!r}."
+            f"but are {show(values)}."
         )
     try:
         labels = as_array(values, f"A coordinate of dimension '{dim}'")
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"The coordinates of dimension '{dim}' have to be numbers or strings, "
-            f"but are {values!r}: {error}"
+            f"but are {show(values)}: {error}"
         ) from None
     if labels.ndim != 1:
         raise ValueError(
             f"The coordinates of dimension '{dim}' have to be a list or an array with "
-            f"one dimension, but are {values!r}."
+            f"one dimension, but are {show(values)}."
         )
     return labels
 

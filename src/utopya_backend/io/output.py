@@ -1,11 +1,11 @@
 """The output file of a model: an HDF5 file that always is its last commit."""
 
 import contextlib
+import logging
 import math
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -294,9 +294,9 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
                 self._close_hdf5()
                 self._storage.commit(wait=True)
             if (where := self._storage.has_moved) is not None:
-                warnings.warn(
-                    f"{self._path} was moved while it was written. It is complete, "
-                    f"and is now {where}.", stacklevel=2,
+                logging.getLogger().warning(
+                    "%s was moved while it was written. It is complete, and is now %s.",
+                    self._path, where,
                 )  # fmt: skip
         except OSError as error:
             self._give_up()

@@ -415,7 +415,8 @@ def _as_texts(objects: Array, dtype: np.dtype[Any], what: str) -> Array:
         if not isinstance(value, (str, bytes)):
             raise TypeError(
                 f"{what} holds texts, and not {value!r}, which is "
-                f"{type(value).__name__}: give str(…) of it, if that is meant."
+                f"{type(value).__name__}: give a text, e.g. str(…) of a number, or the "
+                ".name of a member of an Enum."
             )
         found[place] = _stored_text(value, info, what)
     return found

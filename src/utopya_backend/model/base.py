@@ -217,6 +217,8 @@ class BaseModel(ModelParts):
                 self.__note_end(describe_failure(error))
             finally:
                 self.close()
+        except OSError as failure:  # maybe the error itself once more
+            self._log.error("Could not close the output file: %s", failure)
         except Exception:
             self._log.exception("Could not close the output file:")
 
