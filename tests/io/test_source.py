@@ -274,6 +274,12 @@ def test_commit(package, commit):
     assert commit_of(package) == f"{second}+"
 
 
+def test_links_in_a_repository_are_not_the_source(package, commit, tmp_path):
+    commit()
+    (tmp_path / "link.py").symlink_to(__file__)
+    assert source_commit(load_class(package), [str(tmp_path / "link.py")]) is None
+
+
 def test_own_output_is_no_change(package, commit):
     (package / "table.csv").touch()
     clean = commit()
@@ -325,9 +331,9 @@ def test_repository_is_not_touched(package, commit, monkeypatch):
 
 
 def test_commit_without_a_source(monkeypatch):
-    assert source_commit(int) is None
+    assert source_commit(int, [__file__]) is None
     monkeypatch.setenv("PATH", "")
-    assert source_commit(BaseModel) is None
+    assert source_commit(BaseModel, [__file__]) is None
 
 
 # .. In the output ............................................................

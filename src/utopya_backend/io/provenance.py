@@ -174,7 +174,7 @@ def read_source(
     return source
 
 
-def source_commit(model: type, paths: Sequence[str] = (".",)) -> str | None:
+def source_commit(model: type, paths: Sequence[str]) -> str | None:
     """The git commit of the source of a model.
 
     Args:
@@ -192,12 +192,12 @@ def source_commit(model: type, paths: Sequence[str] = (".",)) -> str | None:
     if found is None:
         return None
     top, _, commit = found.rpartition("\n")
-    real = (os.path.realpath(os.path.join(directory, path)) for path in paths)
-    inside = [path for path in real if f"{path}{os.sep}".startswith(top + os.sep)]
+    inside = [p for p in map(os.path.realpath, paths) if p.startswith(top + os.sep)]
+    if not inside:  # there are links only, to files elsewhere
+        return None
     # A file that git ignores is not in the commit, either.
-    ignored = () if paths == (".",) else ("--ignored",)
-    what = ("status", "--porcelain", *ignored, "--", *inside)
-    return commit if _git(*what, directory=top) == "" else f"{commit}+"
+    changes = _git("status", "--porcelain", "--ignored", "--", *inside, directory=top)
+    return commit if changes == "" else f"{commit}+"
 
 
 def source_directory(model: type) -> str | None:
