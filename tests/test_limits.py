@@ -106,15 +106,19 @@ def chain(template, number=100):
     ["[OLD, OLD]", "{x: OLD, y: OLD}", "{<<: [OLD, OLD]}", "!concat [[OLD], [OLD]]"],
 )
 def test_aliases_that_would_become_too_much(template):
-    assert "written out, the document has more than 2,000,000" in refusal(
-        chain(template)
-    )
+    assert "aliases (*name) add more than 100,000 values" in refusal(chain(template))
 
 
 def test_long_texts_by_aliases():
-    text = f"- &a {'x' * 1_000_000}\n" + "- [*a, *a, *a]\n" * 10
-    assert len(yaml.load(text)) == 11
-    assert "more than 2,000,000 values" in refusal(text + "- [*a, *a, *a]\n" * 20)
+    text = f"- &a {'x' * 1_000_000}\n- [*a, *a, *a]\n"
+    assert len(yaml.load(text)) == 2
+    assert "aliases (*name) add more than 100,000" in refusal(text + "- *a\n")
+
+
+def test_aliases_in_a_large_document():
+    text = f"- &a [{'1, ' * 5000}]\n- [{'1, ' * 5000}]\n" + "- *a\n" * 19
+    assert len(yaml.load(text)) == 21
+    assert "aliases (*name) add more than" in refusal(text + "- *a\n" * 2)
 
 
 def test_a_chain_of_aliases_is_as_deep_as_it_is_long():

@@ -15,7 +15,14 @@ from ruamel.yaml.events import (
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from .errors import ConfigError
-from .limits import MAX_DEPTH, MAX_TEXT, MAX_VALUES, check_depth, check_number
+from .limits import (
+    MAX_BY_ALIASES,
+    MAX_DEPTH,
+    MAX_TEXT,
+    MAX_VALUES,
+    check_depth,
+    check_number,
+)
 
 _INDENTED = re.compile(r"^(?: |[-?:] ){20}", re.MULTILINE)
 """What a document without tabs has that is more than 50 levels deep in block style: in
@@ -87,6 +94,7 @@ def _check_aliases(root: Node) -> None:
         ValueError: If it is too large, or contains itself
     """
     sizes: dict[int, tuple[int, int]] = {}  # number and depth, by nodes that are done
+    own = 0
     entered = set()
     todo = [root]
     while todo:
@@ -101,7 +109,11 @@ def _check_aliases(root: Node) -> None:
                     raise ConfigError(_of_itself(child, node))
             todo += [child for child in children if id(child) not in sizes]
         else:
-            sizes[id(node)] = _size(node, [sizes[id(child)] for child in children])
+            within = [sizes[id(child)] for child in children]
+            sizes[id(node)] = number, _ = _size(node, within)
+            own += number - sum(number for number, _ in within)
+            by_aliases = number - own  # at least, as there are others
+            check_number(by_aliases, "Written out, aliases (*name) add", MAX_BY_ALIASES)
             todo.pop()
 
 
@@ -111,7 +123,6 @@ def _size(node: Node, within: list[tuple[int, int]]) -> tuple[int, int]:
         return 1 + len(node.value) * MAX_VALUES // MAX_TEXT, 0
     number = 1 + sum(number for number, _ in within)
     depth = 1 + max((depth for _, depth in within), default=0)
-    check_number(number, "With all aliases (*name) written out, the document has")
     check_depth(depth, node.start_mark.line)
     return number, depth
 

@@ -17,7 +17,10 @@ MAX_DEPTH = 100
 """How many levels of lists and mappings it may have"""
 
 MAX_VALUES = 2_000_000
-"""How many values, with aliases written out; and how many the tags may make"""
+"""How many values it may have; and how many the tags may make"""
+
+MAX_BY_ALIASES = 100_000
+"""How many values may come from writing out what stands there as an alias"""
 
 MAX_DIGITS = 4300
 """How many digits an integer may have: Python writes no longer ones"""
@@ -57,18 +60,22 @@ def check_depth(depth: int, line: int | None = None) -> None:
         )
 
 
-def check_number(number: float, what: str = "The configuration has") -> None:
+def check_number(
+    number: float, what: str = "The configuration has", most: int | None = None
+) -> None:
     """Refuses too many values.
 
     Args:
         number: How many there are
         what: What has so many, as the start of a sentence
+        most: How many there may be, :py:data:`MAX_VALUES` by default
 
     Raises:
         ValueError: If these are too many
     """
-    if number > MAX_VALUES:
-        raise ConfigError(f"{what} more than {MAX_VALUES:,} values: {REMEDY}")
+    most = MAX_VALUES if most is None else most
+    if number > most:
+        raise ConfigError(f"{what} more than {most:,} values: {REMEDY}")
 
 
 def check_digits(text: str) -> None:
