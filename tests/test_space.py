@@ -159,6 +159,15 @@ def test_a_sweep_that_stands_in_several_places_is_one(text, tmp_path):
     assert [load_space(path).cfg(number)["M"] for number in space] == expected
 
 
+def test_long_ranges_beside_a_sweep():
+    """``paramspace`` goes through all that stands in a configuration."""
+    cfg = {"M": {"long": range(10**15)}}
+    assert default_of(cfg) == (cfg, "")
+    cfg["seed"] = ParamDim(default=0, values=[1])
+    with pytest.raises(ConfigError, match=r"M\.long, beside what is swept, has more"):
+        default_of(cfg)
+
+
 def test_two_sweeps_with_the_same_values_are_two():
     dims = [ParamDim(default=0, values=[1, 2]) for _ in range(2)]
     assert Space(parameter_space({"a": dims[0], "b": dims[1]})).num_universes == 4

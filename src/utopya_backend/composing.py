@@ -16,8 +16,8 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from .errors import ConfigError
 from .limits import (
-    MAX_BY_ALIASES,
     MAX_DEPTH,
+    MAX_MADE,
     MAX_TEXT,
     MAX_VALUES,
     check_depth,
@@ -113,7 +113,7 @@ def _check_aliases(root: Node) -> None:
             sizes[id(node)] = number, _ = _size(node, within)
             own += number - sum(number for number, _ in within)
             by_aliases = number - own  # at least, as there are others
-            check_number(by_aliases, "Written out, aliases (*name) add", MAX_BY_ALIASES)
+            check_number(by_aliases, "Written out, aliases (*name) add", MAX_MADE)
             todo.pop()
 
 

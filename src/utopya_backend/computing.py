@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .errors import ConfigError
-from .limits import MAX_BITS, MAX_DIGITS, MAX_VALUES, check_integer, length_of
+from .limits import MAX_BITS, MAX_DIGITS, MAX_MADE, check_integer, length_of
 
 _MAX_EXPRESSION = 1000
 _TOO_LARGE = (
@@ -26,7 +26,7 @@ def number_of_values(tag: str, content: Any) -> float:
     """How many values, or characters, a tag would make.
 
     Args:
-        tag: The tag, one of :py:data:`TAGS`
+        tag: The tag, one of :py:data:`TAGS` or :py:data:`SPACES`
         content: What stands behind it
 
     Returns:
@@ -134,7 +134,7 @@ def _of_product(a: Any, b: Any) -> float:
 def _of_products(factors: Iterable[Any]) -> float:
     result: Any = 1
     for factor in factors:
-        if (number := _of_product(result, factor)) > MAX_VALUES:
+        if (number := _of_product(result, factor)) > MAX_MADE:
             return number
         result = result * factor
     return 0
@@ -203,9 +203,9 @@ class _Counting(string.Formatter):
 
     def _count(self, length: int) -> None:
         self.length += length
-        if self.length > MAX_VALUES:
+        if self.length > MAX_MADE:
             raise ConfigError(
-                f"this text would have more than {MAX_VALUES:,} characters: make the "
+                f"this text would have more than {MAX_MADE:,} characters: make the "
                 "widths smaller."
             )
 
@@ -233,18 +233,23 @@ _NUMBERS: dict[str, Callable[..., float]] = {
     "!format": _of_format,
     "!array": _of_nothing,
     "!contains": _of_nothing,
-    **dict.fromkeys(
-        (
-            f"!{coupled}{name}{default}"
-            for coupled in ("", "coupled-")
-            for name in ("sweep", "pdim")
-            for default in ("", "-default")
-        ),
-        _of_sweep,
-    ),
 }
 
 _OF_ONE_ARGUMENT = ("!prod", "!array")
 
 TAGS = tuple(_NUMBERS)
 """Tags that could make too much of a few characters"""
+
+SPACES = (
+    "!pspace", "!pspace-unsorted", *(
+        f"!{coupled}{name}{default}"
+        for coupled in ("", "coupled-")
+        for name in ("sweep", "pdim")
+        for default in ("", "-default")
+    ),
+)  # fmt: skip
+"""Tags of what has very many values as long as nobody writes them out"""
+
+_NUMBERS |= dict.fromkeys(SPACES[:2], _of_nothing) | dict.fromkeys(
+    SPACES[2:], _of_sweep
+)

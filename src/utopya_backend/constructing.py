@@ -11,7 +11,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from . import computing
 from .errors import ConfigError, show
-from .limits import check_digits, check_integer, check_number
+from .limits import MAX_MADE, check_digits, check_integer, check_number
 
 CONSTRAINT = re.compile(r"!(is-|param\b)")
 """What a document with constraints has in it"""
@@ -89,7 +89,16 @@ class Constructor(SafeConstructor):
     def construct_computed(self, node: Node) -> Any:
         """Something that a package computes, if that is within the limits."""
         construct = self._constructor_of_package(node)
-        self._number_of_values(node)
+        with _mistakes_at(node):
+            self._num_computed += self._number_of_values(node)
+            check_number(self._num_computed, "Its tags make", MAX_MADE)
+        return construct(self, node)
+
+    def construct_space(self, node: Node) -> Any:
+        """A parameter space, which ``paramspace`` goes through."""
+        construct = self._constructor_of_package(node)
+        with _mistakes_at(node):
+            check_number(self._number_of_values(node), f"{node.tag} takes")
         return construct(self, node)
 
     def construct_expression(self, node: Node) -> Any:
@@ -109,7 +118,9 @@ class Constructor(SafeConstructor):
         self.flatten_mapping(node)
         entries = {key.value: value for key, value in node.value}
         self._check_sweep(entries, node)
-        number = self._number_of_values(node)
+        with _mistakes_at(node):
+            number = self._number_of_values(node)
+            check_number(number, f"{node.tag} takes")
         if "values" in entries:
             number = max(number, len(entries["values"].value))
         if number > _MANY_VALUES and "assert_unique" not in entries:
@@ -136,11 +147,7 @@ class Constructor(SafeConstructor):
             content = self.construct_mapping(node, deep=True)
         else:
             content = self.construct_value(node)
-        with _mistakes_at(node):
-            number = computing.number_of_values(str(node.tag), content)
-            self._num_computed += number
-            check_number(self._num_computed, "Its tags make")
-        return number
+        return computing.number_of_values(str(node.tag), content)
 
     def _check_unique(self, node: Node) -> None:
         seen = set()
@@ -228,6 +235,7 @@ Constructor.own_constructors = {
     "tag:yaml.org,2002:int": Constructor.construct_yaml_int,
     **dict.fromkeys(_EXPRESSIONS, Constructor.construct_expression),
     **dict.fromkeys(computing.TAGS, Constructor.construct_computed),
+    **dict.fromkeys(computing.SPACES, Constructor.construct_space),
     **dict.fromkeys(("!sweep", "!pdim"), Constructor.construct_sweep),
     **{f"!is-{name}": Constructor.construct_value for name in _PARAMETER_SHORTHANDS},
     None: Constructor.construct_unknown,

@@ -17,10 +17,10 @@ MAX_DEPTH = 100
 """How many levels of lists and mappings it may have"""
 
 MAX_VALUES = 2_000_000
-"""How many values it may have; and how many the tags may make"""
+"""How many values it may have, or a sweep"""
 
-MAX_BY_ALIASES = 100_000
-"""How many values may come from writing out what stands there as an alias"""
+MAX_MADE = 100_000
+"""How many values its tags may make, or its aliases if they are written out"""
 
 MAX_DIGITS = 4300
 """How many digits an integer may have: Python writes no longer ones"""

@@ -20,6 +20,7 @@ import numpy as np
 
 from .constraints import format_path, is_sweep
 from .errors import ConfigError, MissingPackageError
+from .limits import check_range
 
 if TYPE_CHECKING:
     from paramspace import ParamSpace
@@ -63,7 +64,7 @@ def default_of(cfg: dict[str, Any]) -> tuple[dict[str, Any], str]:
     Returns:
         The configuration without sweeps; and what was swept, with these values
     """
-    if "paramspace" not in sys.modules:  # no file has one of its tags
+    if not any(_sweeps_in(cfg, ())):
         return cfg, ""
     space = parameter_space(cfg)
     defaults = {name: _value(dim, 0) for name, dim in space.dims.items()}
@@ -272,6 +273,7 @@ def _coupled(
         if target == path or isinstance(value, dims.CoupledParamDim):
             return value
         return dims.CoupledParamDim(target_name=value.name or ("", *target))
+    check_range(value, f"{format_path(path)}, beside what is swept, has")
     if isinstance(value, Mapping):
         return {k: _coupled(one, (*path, k), first) for k, one in value.items()}
     if isinstance(value, (list, tuple)):

@@ -20,6 +20,7 @@ from ..errors import (
     UserError,
 )
 from .disk import NO_LOCKS
+from .heaps import ends_never
 from .journal import is_in_commit, journal_path
 from .recovery import Recovery, describe_unknown, find_writer, recover_if
 from .runs import has_output, latest_run, universes_in
@@ -143,7 +144,14 @@ def open_hdf5(
     deadline = clock() + patience
     while True:
         try:
-            return h5py.File(_open(path))
+            file = h5py.File(_open(path))
+            if ends_never(file.id, path):
+                file.close()
+                raise NotAnOutputFileError(
+                    f"{path} is damaged: a part of it was overwritten by zeros, so "
+                    "that HDF5 would read it for ever."
+                )
+            return file
         except UserError:
             raise
         except BlockingIOError:
@@ -231,7 +239,7 @@ def reporting_damage(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (RuntimeError, KeyError, OSError) as error:
+    except (RuntimeError, KeyError, OSError, UnicodeDecodeError) as error:
         is_late = time.monotonic() - start > READER_PATIENCE / 2
         if is_late and os.path.exists(journal_path(os.fspath(path))):
             raise FileInUseError(

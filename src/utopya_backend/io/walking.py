@@ -30,7 +30,7 @@ def members(
         try:
             item = group[key]
         except KeyError:
-            if isinstance(group.get(key, getlink=True), h5py.HardLink):
+            if group.get(key, getclass=True, getlink=True) is h5py.HardLink:
                 raise
             continue
         if isinstance(item, h5py.Dataset) or (
