@@ -31,7 +31,7 @@ from .errors import (
     reporting,
 )
 from .finding import ModelInfo, load_class
-from .io.runs import TIME_FORMAT, note_beginning
+from .io.runs import PARAMETER_SPACE, TIME_FORMAT, note_beginning
 from .limits import check_value
 from .model.config import (
     DEFAULTS,
@@ -305,7 +305,7 @@ def make_universe(run_dir: Path, cfg: Mapping[str, Any]) -> Path:
     paths = {"output_dir": str(uni_dir), "output_path": str(uni_dir / "data.h5")}
     meta_cfg = {"perform_sweep": False, "parameter_space": cfg}
     _write_yaml(run_dir / "config" / "meta_cfg.yml", meta_cfg)
-    _write_yaml(run_dir / "config" / "parameter_space.yml", cfg, tag="!pspace")
+    _write_yaml(run_dir / PARAMETER_SPACE, cfg, tag="!pspace")
     _write_yaml(uni_dir / "config.yml", {**cfg, **paths})
     return uni_dir / "config.yml"
 

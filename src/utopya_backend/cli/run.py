@@ -17,7 +17,7 @@ from ..display import Bar, Display, LogLines, Nothing, Report
 from ..errors import EXIT_CODE, ConfigError, UserError
 from ..finding import ModelInfo, find_model
 from ..io.disk import DiskFile
-from ..io.runs import PROVENANCE
+from ..io.runs import PARAMETER_SPACE, PROVENANCE
 from ..io.status import complaint_about_end, signal_in
 from ..io.summary import (
     complaint_about_output,
@@ -241,7 +241,7 @@ def _remove_if_unused(cfg_file: Path) -> bool:
     made = {path for path in run_dir.rglob("*") if not path.is_dir()}
     is_ours = made == {
         cfg_file, cfg_file.with_name("out.log"),
-        run_dir / "config/meta_cfg.yml", run_dir / "config/parameter_space.yml",
+        run_dir / "config/meta_cfg.yml", run_dir / PARAMETER_SPACE,
         run_dir / PROVENANCE,
     }  # fmt: skip
     if is_ours:

@@ -18,6 +18,7 @@ from .provenance import ORIGIN
 from .reading import Node, read_file
 from .record import read_record, status_by
 from .rounding import warn_of_rounding
+from .runs import PARAMETER_SPACE
 from .stacking import Group
 
 UNREADABLE = "unreadable"
@@ -125,7 +126,7 @@ def _read_arrangement(directory: Path) -> Arrangement | None:
     Returns:
         How they are arranged; None if the run does not say so
     """
-    path = directory / "config" / "parameter_space.yml"
+    path = directory / PARAMETER_SPACE
     if not path.exists():
         return None
     pspace = load_cfg_file(str(path))

@@ -32,6 +32,9 @@ TIME_FORMAT = "%y%m%d-%H%M%S"
 PROVENANCE = "config/provenance.yml"
 """Where a run notes when it was begun, and from what"""
 
+PARAMETER_SPACE = "config/parameter_space.yml"
+"""Where the parameter space of a run is, also of one that has a single universe"""
+
 _MAX_BYTES = 4096  # of a record that are read
 _PATIENCE = 0.5  # for a commit that is being made [s]
 

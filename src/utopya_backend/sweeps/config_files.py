@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import yaml
 from ..errors import ConfigError
+from ..io.runs import PARAMETER_SPACE
 from ..space import Space
 
 
@@ -36,7 +37,7 @@ def config_files(space: Space, settings: Mapping[str, Any]) -> dict[str, str]:
         **_META_CFG, "run_kwargs": run_kwargs, "parameter_space": space.pspace,
     }  # fmt: skip
     return {
-        "config/parameter_space.yml": _as_yaml(space.pspace),
+        PARAMETER_SPACE: _as_yaml(space.pspace),
         "config/parameter_space_info.yml": _as_yaml(space.info()),
         "config/meta_cfg.yml": _as_yaml(meta_cfg),
         "config/sweep_cfg.yml": _as_yaml(settings),

@@ -36,7 +36,7 @@ from ..io.disk import DiskFile
 from ..io.provenance import utc_now
 from ..io.record import BEGUN_ANEW, RECORD, read_record
 from ..io.recovery import describe_unknown, find_writer
-from ..io.runs import latest_run
+from ..io.runs import PARAMETER_SPACE, latest_run
 from ..io.writer import Life
 from ..space import Space, load_space
 from ..tools import load_cfg_file
@@ -115,7 +115,7 @@ class SweepDirectory:
                 f"Cannot write to {path} ({error.strerror}): make space, or give "
                 "another directory for the output."
             ) from None
-        return cls(path, load_space(path / "config/parameter_space.yml"), settings)
+        return cls(path, load_space(path / PARAMETER_SPACE), settings)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> SweepDirectory:
@@ -129,7 +129,7 @@ class SweepDirectory:
             ValueError: If its files are not what they have to be
         """
         path = latest_run(path).absolute()
-        space_file = path / "config" / "parameter_space.yml"
+        space_file = path / PARAMETER_SPACE
         if not space_file.exists():
             raise MissingFileError(
                 f"There is no sweep in {path}, as there is no {space_file.name} in its "

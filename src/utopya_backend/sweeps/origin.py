@@ -18,7 +18,7 @@ from .. import yaml
 from ..errors import ConfigError, UnknownSourceWarning, UserError
 from ..finding import ModelInfo, load_class, split_source
 from ..io.provenance import read_source, utc_now, versions
-from ..io.runs import PROVENANCE
+from ..io.runs import PARAMETER_SPACE, PROVENANCE
 from ..io.source import UNKNOWN, Source, is_known
 from ..tools import load_cfg_file
 from .program import is_sent
@@ -29,7 +29,6 @@ parameter space, versions"""
 
 _KEY = "origins"
 _MAX_LISTED = 5
-_PARAMETERS = "config/parameter_space.yml"
 
 
 def origin_of(model: ModelInfo, run: Path) -> Origin:
@@ -43,7 +42,7 @@ def origin_of(model: ModelInfo, run: Path) -> Origin:
     return {
         "source_hash": source.hash,
         "files": source.files,
-        "parameters": hashlib.sha256((run / _PARAMETERS).read_bytes()).hexdigest(),
+        "parameters": hashlib.sha256((run / PARAMETER_SPACE).read_bytes()).hexdigest(),
         **versions(),
     }
 
@@ -156,7 +155,7 @@ def _differences(before: Origin, now: Origin) -> Iterator[str]:
     if _has_known_source(before) and _has_known_source(now):
         yield from _differences_of_files(before.get("files") or {}, now["files"])
     if before.get("parameters") != now["parameters"]:
-        yield f"{_PARAMETERS} has changed"
+        yield f"{PARAMETER_SPACE} has changed"
     for name in versions():
         if before.get(name) != now[name]:
             yield f"{name} is {now[name]}, and was {before.get(name)}"
