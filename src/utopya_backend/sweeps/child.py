@@ -19,9 +19,8 @@ from ..io.summary import complaint_about_output, read_end
 from ..monitor import format_line
 from ..process import run_process
 from ..signal import INTERRUPTS, SIG_STOPCOND, expect_stop_condition
-from .messages import Job
+from .messages import EXIT_CODE_STOPPED, Job
 from .program import Program, Run, exit_code_of, leave
-from .tally import EXIT_CODE_STOPPED
 from .verdict import add_line, leave_word
 
 SIGNALS = (*INTERRUPTS, SIG_STOPCOND)

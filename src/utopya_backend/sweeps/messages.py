@@ -8,6 +8,10 @@ import signal
 from typing import Any, NamedTuple
 
 from .. import yaml
+from ..signal import SIG_STOPCOND
+
+EXIT_CODE_STOPPED = 128 + SIG_STOPCOND
+"""The exit code of a universe that a stop condition has ended"""
 
 EXIT_CODE_KILLED = 128 + signal.SIGKILL
 """The exit code of a universe that was killed, or was lost with what has run it"""

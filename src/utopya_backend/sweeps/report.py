@@ -13,7 +13,8 @@ import numpy as np
 
 from ..tools import format_time
 from .directory import SweepDirectory
-from .tally import EXIT_CODE_STOPPED, Outcome, Tally
+from .messages import EXIT_CODE_STOPPED
+from .tally import Outcome, Tally
 
 REPORT_INTERVAL = 10.0
 """How often the report is written while the sweep runs [s]"""

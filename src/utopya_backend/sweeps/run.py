@@ -15,6 +15,7 @@ from ..finding import ModelInfo
 from ..process import error_in, users_line
 from .directory import SweepDirectory, set_aside
 from .local import LocalEngine, num_cores
+from .messages import EXIT_CODE_STOPPED
 from .options import Options
 from .origin import (
     Origin,
@@ -27,7 +28,7 @@ from .program import Program
 from .progress import SweepDisplay
 from .report import ReportFile
 from .supervisor import Supervisor
-from .tally import EXIT_CODE_STOPPED, Tally
+from .tally import Tally
 
 if TYPE_CHECKING:
     from .cluster import DaskEngine

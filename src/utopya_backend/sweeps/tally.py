@@ -7,11 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from ..io.record import COMPLETE
-from ..signal import SIG_STOPCOND
 from .messages import Ended
-
-EXIT_CODE_STOPPED = 128 + SIG_STOPCOND
-"""The exit code of a universe that a stop condition has ended"""
 
 
 class Outcome(enum.Enum):

@@ -19,8 +19,8 @@ from ..io.status import complaint_about_end, has_come_to_end, signal_in
 from ..io.summary import end_in, has_output
 from ..io.walking import all_datasets
 from ..signal import INTERRUPTS, SIG_STOPCOND
-from .messages import EXIT_CODE_KILLED
-from .tally import EXIT_CODE_STOPPED, Outcome
+from .messages import EXIT_CODE_KILLED, EXIT_CODE_STOPPED
+from .tally import Outcome
 
 _INTERRUPTS = {128 + signum for signum in INTERRUPTS}
 
