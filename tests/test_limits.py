@@ -1,6 +1,7 @@
 """No configuration ends or hangs who reads it; what fits is read as ever."""
 
 import json
+import math
 import re
 import time
 
@@ -151,6 +152,21 @@ def test_integers_of_too_many_digits(text):
     assert "An integer may have at most 4,300 digits, but this has " in refusal(text)
 
 
+@pytest.mark.parametrize(
+    "text", ["1e400", "-1.5e+999", "[1, 2.0e309]", "!!float 1e400"]
+)
+def test_floats_that_would_be_infinite(text):
+    assert "is beyond the largest float" in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(".inf", math.inf), ("-.Inf", -math.inf), ("1e308", 1e308), ("1e-400", 0.0)],
+)
+def test_floats_that_are_what_is_written(text, expected):
+    assert yaml.load(text) == expected
+
+
 # .. Files ....................................................................
 
 
@@ -182,6 +198,9 @@ DIGITS = "9" * 5000
         ("a.toml", "[[" + "'a'." * 100_000 + "b]]", TOO_DEEP),
         ("a.toml", f"a = {DIGITS}", "more than 4,300 digits"),
         ("a.toml", f"a = 0x{DIGITS}", "at most 4,300 digits, but this has about 6,0"),
+        ("a.json", '{"a": [1e400]}', "1e400 is beyond the largest float"),
+        ("a.toml", "a = -1e400", "-1e400 is beyond the largest float"),
+        ("a.yml", "a: 1e400", "1e400 is beyond the largest float"),
         ("a.yml", "a: \0", "special characters are not allowed"),
     ],
 )
@@ -196,6 +215,8 @@ def test_files_that_fit(tmp_path):
     path = tmp_path / "a.toml"
     path.write_text("a." * 90 + "b = 1")
     assert json.dumps(load_cfg_file(str(path))).count("{") == 91
+    path.write_text("a = inf\nb = -inf\nc = 1.5")
+    assert load_cfg_file(str(path)) == {"a": math.inf, "b": -math.inf, "c": 1.5}
 
 
 def test_a_file_that_is_too_large(refused, monkeypatch):

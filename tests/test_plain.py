@@ -191,6 +191,14 @@ def test_what_stands_for_nothing_is_refused(value, message):
         yaml.dump(np.array([value, 1], object), io.StringIO())
 
 
+def test_missing_numbers_of_pandas():
+    assert math.isnan(plain(pd.array([1.5, None], dtype="Float64"))[1])
+    integers = pd.array([2**53 + 1, None], dtype="Int64")  # no floats that are rounded
+    for values in (integers, pd.Series(integers), pd.Index(integers)):
+        with pytest.raises(ConfigError, match=r"^x\[1\] .* <NA>"):
+            plain(values, "x")
+
+
 def test_what_is_shared_is_written_out_up_to_a_limit(monkeypatch):
     monkeypatch.setattr(limits, "MAX_VALUES", 2_000)
     value = [0]

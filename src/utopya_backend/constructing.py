@@ -11,7 +11,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from . import computing
 from .errors import ConfigError, show
-from .limits import MAX_MADE, check_digits, check_integer, check_number
+from .limits import MAX_MADE, check_digits, check_float, check_integer, check_number
 
 CONSTRAINT = re.compile(r"!(is-|param\b)")
 """What a document with constraints has in it"""
@@ -84,6 +84,13 @@ class Constructor(SafeConstructor):
             check_digits(node.value)
             value = super().construct_yaml_int(node)
             check_integer(value)
+        return value
+
+    def construct_yaml_float(self, node: Node) -> float:
+        """A float that is what is written, but for rounding."""
+        value: float = super().construct_yaml_float(node)
+        with _mistakes_at(node):
+            check_float(value, node.value)
         return value
 
     def construct_computed(self, node: Node) -> Any:
@@ -233,6 +240,7 @@ Constructor.own_constructors = {
     "!Masked": Constructor.construct_masked,
     "!stop-condition": Constructor.construct_stop_condition,
     "tag:yaml.org,2002:int": Constructor.construct_yaml_int,
+    "tag:yaml.org,2002:float": Constructor.construct_yaml_float,
     **dict.fromkeys(_EXPRESSIONS, Constructor.construct_expression),
     **dict.fromkeys(computing.TAGS, Constructor.construct_computed),
     **dict.fromkeys(computing.SPACES, Constructor.construct_space),

@@ -107,6 +107,37 @@ def check_integer(value: Any) -> None:
         raise ConfigError(_TOO_MANY_DIGITS.format(f"about {number:,}"))
 
 
+def to_float(text: str) -> float:
+    """The float that a text stands for. Refused if only infinity is left of it.
+
+    Args:
+        text: The text
+
+    Raises:
+        ValueError: If it is
+    """
+    value = float(text)
+    check_float(value, text)
+    return value
+
+
+def check_float(value: float, text: str) -> None:
+    """Refuses a float that is infinite, although it was written as a number.
+
+    Args:
+        value: The float
+        text: How it was written
+
+    Raises:
+        ValueError: If it is
+    """
+    if math.isinf(value) and "inf" not in text.lower():
+        raise ConfigError(
+            f"{text:.50} is beyond the largest float, 1.8e308, and would be infinite: "
+            "check it, or write .inf in YAML, inf in TOML, if that is meant."
+        )
+
+
 def length_of(values: range) -> int:
     """As ``len``, which knows machine words only.
 

@@ -238,9 +238,13 @@ def _of_labelled(values: Any, place: _Place) -> Any:
         raise place.refusal(
             values, "its labels would be lost; give .to_dict(), or the values alone"
         )
-    return _of_array(
-        values if hasattr(type(values), "units") else np.asarray(values), place
-    )
+    if hasattr(type(values), "units"):
+        return _of_array(values, place)
+    array = np.asarray(values)
+    if array.dtype.kind != getattr(values, "dtype", array.dtype).kind:
+        # E.g. integers of pandas of which some are missing: not as rounded floats
+        array = np.asarray(values, dtype=object)
+    return _of_array(array, place)
 
 
 _PLAIN = frozenset({bool, float, bytes, range, type(None)})

@@ -10,7 +10,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigError, MissingFileError, UnreadableFileError
-from .limits import MAX_DEPTH, MAX_DIGITS, MAX_TEXT, REMEDY, TOO_DEEP, check_value
+from .limits import (
+    MAX_DEPTH,
+    MAX_DIGITS,
+    MAX_TEXT,
+    REMEDY,
+    TOO_DEEP,
+    check_value,
+    to_float,
+)
 
 if TYPE_CHECKING:
     from .constraints import Constraint, Path
@@ -137,10 +145,10 @@ def _load_toml(text: str, path: str) -> Any:
 
 
 def _load_within_limits(
-    loads: Callable[[str], Any], text: str, path: str, language: str
+    loads: Callable[..., Any], text: str, path: str, language: str
 ) -> Any:
     try:
-        value = loads(text)
+        value = loads(text, parse_float=to_float)
         check_value(value)
     except RecursionError:
         raise _unreadable(path, language, TOO_DEEP.format("")) from None
