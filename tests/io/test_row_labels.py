@@ -340,6 +340,36 @@ def test_series_without_times(tmp_path):
         assert times_of(timed) == [4]
 
 
+@pytest.mark.parametrize("driver", ["transactional", "native"])
+def test_whoever_gets_at_the_dataset(make, driver):
+    """Its rows have their times, in whichever way a model gets at it."""
+
+    class Seeker(Idle):
+        def setup(self):
+            self.create_ts_dset("x")
+            self.h5group.create_group("a")["link"] = self.h5group["x"]
+
+        def should_write(self):
+            return self.time % 5 in (1, 2)
+
+        def write_data(self):
+            group, file, path = self.h5group, self.h5group.file, self.h5group.name
+            found = [
+                group["x"], group.get("x"), group["a/link"], group["a"]["link"],
+                dict(group.items())["x"], group["a"].parent["x"], file[path]["x"],
+                file[f"{path}/x"], group[group["x"].ref],
+                group.require_group("a")["link"], group["x"].parent["x"],
+            ][self.time % 11]  # fmt: skip
+            found.resize(len(found) + 1, axis=0)
+            found[-1] = self.time
+
+    model = make(Seeker, num_steps=60, output={"driver": driver})
+    model.run()
+    dset = model.h5group["x"]
+    assert len(dset) == 25
+    assert times_of(dset) == dset[()].tolist()
+
+
 # .. More rows than were foreseen .............................................
 
 

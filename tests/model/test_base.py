@@ -753,7 +753,7 @@ def test_data_is_committed_when_due(make, clock, tmp_path, monkeypatch, output):
     model = make(Noting, M={"limit": 10}, output=output)
     model.run()
     if output and "driver" in output:
-        assert type(model._h5file) is h5py.File
+        assert not isinstance(model._h5file, OutputFile)
         assert commits == [None, 2, 4, 6, 8, 10, 10]
     elif output:
         assert commits == [None, None, 6, 10]

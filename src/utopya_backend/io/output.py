@@ -37,10 +37,10 @@ _MAX_SHARE_OF_COMMITS = 1 / 20
 class _Node:
     """A group, or the file itself: whoever gets here gets at the time series."""
 
-    _root: "OutputFile"
+    _root: "_SeriesFile"
 
     @property
-    def file(self) -> "OutputFile":
+    def file(self) -> "_SeriesFile":
         """The file in which this is."""
         return self._root
 
@@ -100,7 +100,7 @@ class _Node:
 class OutputGroup(_Node, h5py.Group):  # type: ignore[misc]  # h5py has no type information
     """A group of an output file."""
 
-    def __init__(self, root: "OutputFile", group_id: Any) -> None:
+    def __init__(self, root: "_SeriesFile", group_id: Any) -> None:
         """Wraps a group.
 
         Args:
@@ -111,7 +111,83 @@ class OutputGroup(_Node, h5py.Group):  # type: ignore[misc]  # h5py has no type 
         self._root = root
 
 
-class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type information
+class _SeriesFile(_Node, h5py.File):  # type: ignore[misc]  # likewise
+    """A file that knows its time series.
+
+    Attributes:
+        has_buffers: Whether it can keep rows in memory
+    """
+
+    has_buffers: bool
+    _series: dict[int, TimeSeries]
+
+    @property
+    def _root(self) -> "_SeriesFile":  # type: ignore[override]  # no cycle
+        return self
+
+    def add_series(
+        self, dset: h5py.Dataset, cls: type[TimeSeries] = TimeSeries
+    ) -> TimeSeries:
+        """Has a new dataset found as a time series by all who get at it.
+
+        If this file can do that, its rows are kept in memory until there are many.
+
+        Args:
+            dset: A dataset of this file, without rows
+            cls: What to make of it
+
+        Returns:
+            The same dataset. What is done to that changes the file on disk
+            with the next commit at the latest.
+        """
+        block_bytes = dset.chunks[0] * math.prod(dset.shape[1:]) * dset.dtype.itemsize
+        fits = self.has_buffers and block_bytes <= 4 * self.memory_for_series
+        series = cls(dset, self, buffered=fits)
+        self._series[h5py.h5o.get_info(dset.id).addr] = series
+        return series
+
+    def find_series_again(self) -> None:
+        """Has them found by their names, also one that has moved within the file."""
+        self._series = {
+            h5py.h5o.get_info(series._id).addr: series
+            for series in self._series.values()
+        }
+
+    def bring_up_to_date(self) -> None:
+        """Writes the rows of time series that are in memory only."""
+        for address, series in list(self._series.items()):
+            if series.is_deleted:
+                series.let_go()
+                del self._series[address]
+            else:
+                series.bring_up_to_date()
+
+    @property
+    def memory_for_series(self) -> int:
+        """How much memory another time series should take [bytes]."""
+        used = sum(series.num_bytes_in_memory for series in self._series.values())
+        return max(0, MAX_BYTES_OF_SERIES - used) // 4
+
+
+class NativeFile(_SeriesFile):
+    """A plain file of h5py, without any promise."""
+
+    has_buffers = False
+
+    def __init__(self, path: str) -> None:
+        """Creates the file.
+
+        Args:
+            path: Its path
+
+        Raises:
+            FileExistsError: If it exists
+        """
+        self._series = {}
+        super().__init__(path, "x")
+
+
+class OutputFile(_SeriesFile):
     """An HDF5 file that can be read at any time, whatever happens.
 
     Between two commits, the file on disk is what it was at the last one, in
@@ -132,6 +208,8 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
         ...         print(same_file["x"][:])
         [1 2 3]
     """
+
+    has_buffers = True
 
     def __init__(
         self,
@@ -168,7 +246,7 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
         except OSError as error:
             reason = f"Could not make the output file ({error.strerror})"
             raise type(error)(error.errno, reason, self._path) from error
-        self._series: dict[int, TimeSeries] = {}
+        self._series = {}
         self.last_words: Mapping[str, Any] = {}
         super().__init__(self._storage, "w", rdcc_nbytes=_CHUNK_CACHE_BYTES)
         self._next_commit = -float("inf")
@@ -181,54 +259,9 @@ class OutputFile(_Node, h5py.File):  # type: ignore[misc]  # h5py has no type in
             raise
 
     @property
-    def _root(self) -> "OutputFile":  # type: ignore[override]  # no cycle
-        return self
-
-    @property
     def filename(self) -> str:
         """The path of the file."""
         return self._path
-
-    def add_series(
-        self, dset: h5py.Dataset, cls: type[TimeSeries] = TimeSeries
-    ) -> TimeSeries:
-        """Has the rows of a new dataset kept in memory until there are many.
-
-        Args:
-            dset: A dataset of this file, without rows
-            cls: What to make of it
-
-        Returns:
-            The same dataset. What is done to that changes the file on disk
-            with the next commit at the latest.
-        """
-        block_bytes = dset.chunks[0] * math.prod(dset.shape[1:]) * dset.dtype.itemsize
-        fits = block_bytes <= 4 * self.memory_for_series
-        series = cls(dset, self, buffered=fits)
-        self._series[h5py.h5o.get_info(dset.id).addr] = series
-        return series
-
-    def find_series_again(self) -> None:
-        """Has them found by their names, also one that has moved within the file."""
-        self._series = {
-            h5py.h5o.get_info(series._id).addr: series
-            for series in self._series.values()
-        }
-
-    def bring_up_to_date(self) -> None:
-        """Writes the rows of time series that are in memory only."""
-        for address, series in list(self._series.items()):
-            if series.is_deleted:
-                series.let_go()
-                del self._series[address]
-            else:
-                series.bring_up_to_date()
-
-    @property
-    def memory_for_series(self) -> int:
-        """How much memory another time series should take [bytes]."""
-        used = sum(series.num_bytes_in_memory for series in self._series.values())
-        return max(0, MAX_BYTES_OF_SERIES - used) // 4
 
     def commit(self) -> bool:
         """Brings everything that was written into the file on disk.
@@ -376,7 +409,8 @@ def create_series(
     if dtype.kind == "U":  # HDF5 has no strings of that kind
         dtype = h5py.string_dtype()
     chunks: Any = True
-    if None not in row_shape and num_rows != 0 and isinstance(group, _Node):
+    has_buffers = isinstance(group, _Node) and group.file.has_buffers
+    if None not in row_shape and num_rows != 0 and has_buffers:
         sizes = [size or 0 for size in row_shape]
         memory = min(BLOCK_BYTES, group.file.memory_for_series)
         item_size = np.dtype(dtype).itemsize
@@ -435,5 +469,5 @@ def create_output_file(
         FileExistsError: If it exists
     """
     if driver == "native":
-        return h5py.File(path, "x")
+        return NativeFile(path)
     return OutputFile(path, commit_interval=commit_interval, fsync=fsync, clock=clock)
