@@ -148,25 +148,35 @@ def results(
         os.close(writing)
         done: list[Task] = []
         last: tuple[Task, dict[str, str]] = (batch[0], {"kind": "?", "step": "begin"})
-        is_open = True
-        with os.fdopen(reading) as file:
-            while is_open and (line := _next_line(file)):
+        with os.fdopen(reading, "rb", buffering=0) as file:
+            while line := _next_line(file):
                 task, message = json.loads(line)
                 last = (tuple(task), message)
-                if not done or done[-1] != last[0]:
+                if last[0] not in done[-1:]:
                     done.append(last[0])
                 if "outcome" in message:
                     yield last
-            is_open = False
-        hung = _kill(pid)
-        _, status = os.waitpid(pid, 0)
-        todo = todo[len(done) or 1 :] if status else todo[len(batch) :]
-        if status:
-            stack = _stack_of(pid, originals).read_text()
-            what = "HUNG" if hung else f"CRASHED ({_name_of(status)})"
-            if "h5py" in stack.partition("File")[2].partition("\n")[0]:
-                what = "hung in HDF5" if hung else "crashed in HDF5"
-            yield last[0], {**last[1], "outcome": what, "detail": stack[-400:]}
+        if end := _end_of(pid, _stack_of(pid, originals)):
+            yield last[0], {**last[1], **end}
+            todo = todo[max(1, len(done)) :]
+        else:
+            todo = todo[len(batch) :]
+
+
+def _end_of(pid: int, stack_file: Path) -> dict[str, str]:
+    """What has come of a child that says nothing more; nothing if it is all right."""
+    is_over = _is_over(pid)
+    if not is_over:
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    if not status:
+        return {}
+    stack = stack_file.read_text()
+    if "h5py/" in stack.partition("File")[2].partition("\n")[0]:
+        what = "crashed in HDF5" if is_over else "hung in HDF5"
+    else:
+        what = f"CRASHED ({_name_of(status)})" if is_over else "HUNG"
+    return {"outcome": what, "detail": stack[-400:]}
 
 
 def _stack_of(pid: int, originals: Path) -> Path:
@@ -174,20 +184,19 @@ def _stack_of(pid: int, originals: Path) -> Path:
     return originals.parent / f"stack {pid}"
 
 
-def _next_line(file: Any) -> str:
+def _next_line(file: Any) -> bytes:
     ready, _, _ = select.select([file], [], [], PATIENCE)
-    return file.readline() if ready else ""
+    return file.readline() if ready else b""
 
 
-def _kill(pid: int) -> bool:
-    """Kills a child that does not end; returns whether it had to."""
+def _is_over(pid: int) -> bool:
+    """Whether a child has ended, or does so in a moment."""
     deadline = time.monotonic() + 1
     while time.monotonic() < deadline:
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-            return False
+            return True
         time.sleep(0.01)
-    os.kill(pid, signal.SIGKILL)
-    return True
+    return False
 
 
 def _name_of(status: int) -> str:
