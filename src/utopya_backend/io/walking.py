@@ -1,6 +1,5 @@
 """Going through all that is in an HDF5 file, whatever its links lead to."""
 
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,6 +64,8 @@ def visible(text: str) -> str:
     Args:
         text: Whatever files or users have for a name, a unit, a value
     """
+    import unicodedata  # for people who look at data: a model needs none of it
+
     return "".join(
         char.encode("unicode_escape").decode()
         if unicodedata.category(char) in _INVISIBLE and char != "\n"
