@@ -206,7 +206,9 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         self[-1, ...] = values
 
     def _label_row(self, num_rows: int, time: Any) -> None:
-        """Labels the next row, whose time is another than what is due."""
+        """Labels the next row, whose time (or the model's) is not the one due."""
+        if time is None:
+            time = self._clock()._time
         with phil:
             self._labels.put(h5py.Dataset(self._id), num_rows, time)
             self._due = self._labels.due(num_rows)
@@ -254,18 +256,15 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
         """
         if axis == 0 and (self._attached or self._may_reattach()):
             num_rows = self._num_rows
-            if size == num_rows + 1 and (
-                num_rows < self._room_until or self._make_room()
-            ):
-                if time is None:
-                    time = self._clock()._time
-                if time != self._due:
+            new = num_rows + 1
+            if size == new and (num_rows < self._room_until or self._make_room()):
+                if (self._clock()._time if time is None else time) != self._due:
                     self._label_row(num_rows, time)
-                self._num_rows = num_rows + 1
+                self._num_rows = new
                 self._due += self._every
                 self._dirty = True
                 if not self._attached:  # any more, see _detach()
-                    self._follow(num_rows + 1)
+                    self._follow(new)
                 return
         self._resize_file(size, axis, time)
 
