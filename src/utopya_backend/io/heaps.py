@@ -7,6 +7,7 @@ at that again and again. Nothing in this process could end that.
 """
 
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -14,9 +15,9 @@ from collections.abc import Iterator
 
 import h5py
 
-_SIGNATURE = b"GCOL\1"
+_SIGNATURE = re.compile(rb"GCOL\x01.{11}", re.DOTALL)
 _HEADER = struct.Struct("<H6xQ")  # of a heap and of each object: its number, its size
-_LOOKED_AT = 2**15  # bytes, at the start and at the end: this must not take long
+_LOOKED_AT = 2**14  # bytes, at the start and at the end: this must not take long
 _PATIENCE = 10.0  # s, for another process to read all texts
 _READ_ALL_TEXTS = """
 import sys, h5py
@@ -53,24 +54,17 @@ def _ends_of(file_id: h5py.h5f.FileID) -> Iterator[bytes]:
 
 
 def _has_zeros(part: bytes) -> bool:
-    start = part.find(_SIGNATURE)
-    while start >= 0:
-        if _ends_at_zeros(part, start):
-            return True
-        start = part.find(_SIGNATURE, start + 1)
-    return False
-
-
-def _ends_at_zeros(part: bytes, start: int) -> bool:
-    """Whether there is an object of number 0, the space that is free, and of size 0."""
-    end = place = start + _HEADER.size
-    if place <= len(part):
-        end = min(start + _HEADER.unpack_from(part, start)[1], len(part))
-    while place + _HEADER.size <= end:
-        number, size = _HEADER.unpack_from(part, place)
-        if number == 0:
-            return bool(size == 0)
-        place += _HEADER.size + -(-size // 8) * 8
+    """Whether a heap has an object of number 0, the space that is free, and size 0."""
+    for found in _SIGNATURE.finditer(part):
+        place = found.end()
+        end = min(found.start() + _HEADER.unpack(found[0])[1], len(part))
+        while place + _HEADER.size <= end:
+            number, size = _HEADER.unpack_from(part, place)
+            if number == 0:
+                if size == 0:
+                    return True
+                break
+            place += _HEADER.size + -(-size // 8) * 8
     return False
 
 

@@ -163,13 +163,13 @@ def keeping_open() -> Iterator[None]:
 def _opened(path: str) -> Iterator[h5py.File]:
     files = _file_in_use.get()
     if files is None:
-        with open_for_reading(path)[0] as file:
+        with open_for_reading(path, is_known=True)[0] as file:
             yield file
         return
     if path not in files:
         while files:  # one at a time
             files.popitem()[1].close()
-        files[path] = open_for_reading(path)[0]
+        files[path] = open_for_reading(path, is_known=True)[0]
     yield files[path]
 
 

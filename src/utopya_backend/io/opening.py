@@ -78,6 +78,7 @@ def universe_number(path: Path) -> int:
 def open_for_reading(
     path: str | os.PathLike[str],
     *,
+    is_known: bool = False,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[h5py.File, Recovery]:
@@ -89,6 +90,7 @@ def open_for_reading(
 
     Args:
         path: The file
+        is_known: Whether all its texts were read before
         clock: Tells the time [s]
         sleep: Waits for a time [s]
 
@@ -111,7 +113,7 @@ def open_for_reading(
             check_signature(path)
             recovery = _recover(path, clock, sleep)
         try:
-            file = open_hdf5(path, clock=clock, sleep=sleep)
+            file = open_hdf5(path, is_known=is_known, clock=clock, sleep=sleep)
         except (MissingFileError, NotAnOutputFileError):
             if is_in_commit(path) and clock() < deadline:
                 continue
@@ -125,6 +127,7 @@ def open_for_reading(
 def open_hdf5(
     path: str,
     *,
+    is_known: bool = False,
     patience: float = _PATIENCE,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -133,6 +136,8 @@ def open_hdf5(
 
     Args:
         path: The file
+        is_known: Whether all its texts were read before: else it is made sure that
+            HDF5 comes to an end with them
         patience: For how long [s]
         clock: Tells the time [s]
         sleep: Waits for a time [s]
@@ -145,7 +150,7 @@ def open_hdf5(
     while True:
         try:
             file = h5py.File(_open(path))
-            if ends_never(file.id, path):
+            if not is_known and ends_never(file.id, path):
                 file.close()
                 raise NotAnOutputFileError(
                     f"{path} is damaged: a part of it was overwritten by zeros, so "
