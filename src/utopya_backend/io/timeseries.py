@@ -357,6 +357,8 @@ class TimeSeries(h5py.Dataset):  # type: ignore[misc]  # h5py has no type inform
             self._dirty = True
             if self._attached:  # still, see _detach()
                 return
+        if type(value) is _Array and value.dtype.hasobject and value.ndim == 0:
+            value = value[()]  # h5py before 3.16 takes no array around one of these
         super().__setitem__(args, value)
 
     def _values_for(self, args: Any, value: Any) -> Any:
