@@ -271,7 +271,10 @@ def _in_unit(array: Array, dtype: np.dtype[Any], what: str) -> Array:
     if array.dtype == array.dtype.type and not np.isnat(array).all():
         raise TypeError(f"{what} holds {dtype}, and not numbers: give them a unit.")
     # A copy, whose type says how HDF5 stores it
-    converted = array.astype(dtype)
+    try:
+        converted = array.astype(dtype)
+    except OverflowError as error:  # numpy before 2.5 starts anew, without a word
+        raise ValueError(f"{what} holds {dtype}, and not {array}: {error}") from None
     # There and back, as numpy compares them in the finer unit, in which they may be
     # too large, and start anew.
     changed = (converted.astype(array.dtype) != array) & ~np.isnat(array)
