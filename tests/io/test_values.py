@@ -567,7 +567,7 @@ NANOSECONDS = h5py.opaque_dtype(np.dtype("M8[ns]"))
         (DATE, np.datetime64("2024-01-02", "D"), "2024-01-02"),
         (DATE, datetime.datetime(2024, 1, 2), "2024-01-02"),
         (DATE, "2024-01-02", "2024-01-02"),
-        (DATE, np.datetime64("NaT"), "NaT"),
+        (DATE, np.datetime64("NaT", "s"), "NaT"),
         (SPAN, np.timedelta64(2, "m"), 120),
         (SPAN, np.asarray(np.timedelta64(5, "s")), 5),
         (SPAN, datetime.timedelta(seconds=3), 3),

@@ -83,7 +83,7 @@ def all_missing(shape: Iterable[int], dtype: np.dtype[Any]) -> Array:
     elif dtype.kind in "fcmM":
         values[...] = {
             "f": np.nan, "c": complex(np.nan, np.nan),
-            "m": np.timedelta64("NaT", "s"), "M": np.datetime64("NaT"),
+            "m": np.timedelta64("NaT", "s"), "M": np.datetime64("NaT", "s"),
         }[dtype.kind]  # fmt: skip
     return values
 

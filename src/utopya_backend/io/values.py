@@ -257,6 +257,8 @@ def _as_times(values: Any, dtype: np.dtype[Any], what: str) -> Array:
 
 def _as_time(value: Any, dtype: np.dtype[Any], what: str) -> Array:
     """One date or duration, in the unit that it needs."""
+    if value is None:
+        return np.array("NaT", dtype)
     for name in ("to_datetime64", "to_timedelta64"):  # of pandas: to the nanosecond
         if hasattr(type(value), name):
             value = getattr(value, name)()
