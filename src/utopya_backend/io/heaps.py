@@ -6,6 +6,7 @@ after a power failure or on a bad disk, it finds an object of size zero there, a
 at that again and again. Nothing in this process could end that.
 """
 
+import functools
 import os
 import re
 import struct
@@ -13,14 +14,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-import h5py
-
 _SIGNATURE = re.compile(rb"GCOL\x01.{11}", re.DOTALL)
 _HEADER = struct.Struct("<H6xQ")  # of a heap and of each object: its number, its size
 _LOOKED_AT = 2**14  # bytes, at the start and at the end: this must not take long
-_PATIENCE = 10.0  # s, for another process to read all texts
+_PATIENCE = 3.0  # s, for another process to read all texts
 _READ_ALL_TEXTS = """
-import sys, h5py
+import faulthandler, sys
+import h5py
 
 def read(name, item):
     for key in item.attrs:
@@ -28,29 +28,37 @@ def read(name, item):
     if isinstance(item, h5py.Dataset) and h5py.check_string_dtype(item.dtype):
         item[()]
 
-with h5py.File(sys.argv[1], "r") as file:
-    read("", file)
-    file.visititems(read)
+faulthandler.dump_traceback_later(float(sys.argv[2]), exit=True)
+try:
+    with h5py.File(sys.argv[1], "r") as file:
+        read("", file)
+        file.visititems(read)
+except Exception:
+    pass  # which is an end, too
+print("ended")
 """
 
 
-def ends_never(file_id: h5py.h5f.FileID, path: str) -> bool:
+def ends_never(path: str) -> bool:
     """Whether HDF5 would read some text of a file for ever, or crash.
 
     Args:
-        file_id: The file, which HDF5 has opened
-        path: Its path
+        path: The file
     """
-    return any(map(_has_zeros, _ends_of(file_id))) and _fails(path)
+    if not any(map(_has_zeros, _ends_of(path))):
+        return False
+    status = os.stat(path)
+    return _fails(path, (status.st_ino, status.st_size, status.st_mtime_ns))
 
 
-def _ends_of(file_id: h5py.h5f.FileID) -> Iterator[bytes]:
+def _ends_of(path: str) -> Iterator[bytes]:
     """The start of a file, where most of its texts are, and its end."""
-    descriptor: int = file_id.get_vfd_handle()
-    yield (start := os.pread(descriptor, _LOOKED_AT, 0))
-    if len(start) == _LOOKED_AT:
-        behind = file_id.get_filesize() - _LOOKED_AT
-        yield os.pread(descriptor, _LOOKED_AT, max(behind, _LOOKED_AT))
+    with open(path, "rb", buffering=0) as file:
+        yield (start := file.read(_LOOKED_AT))
+        if len(start) == _LOOKED_AT:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - _LOOKED_AT, _LOOKED_AT))
+            yield file.read(_LOOKED_AT)
 
 
 def _has_zeros(part: bytes) -> bool:
@@ -68,13 +76,14 @@ def _has_zeros(part: bytes) -> bool:
     return False
 
 
-def _fails(path: str) -> bool:
-    """Has another process try it: heaps that are not used any more do not matter."""
-    command = [sys.executable, "-c", _READ_ALL_TEXTS, path]
-    try:
-        process = subprocess.run(
-            command, capture_output=True, timeout=_PATIENCE, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return True
-    return process.returncode < 0
+@functools.lru_cache
+def _fails(path: str, state: tuple[int, int, int]) -> bool:
+    """Has another process try it: heaps that are not used any more do not matter.
+
+    Args:
+        path: The file
+        state: By which it is known whether it has changed
+    """
+    command = [sys.executable, "-c", _READ_ALL_TEXTS, path, str(_PATIENCE)]
+    process = subprocess.run(command, capture_output=True, check=False)
+    return b"ended" not in process.stdout

@@ -150,7 +150,7 @@ def open_hdf5(
     while True:
         try:
             file = h5py.File(_open(path))
-            if not is_known and ends_never(file.id, path):
+            if not is_known and ends_never(path):
                 file.close()
                 raise NotAnOutputFileError(
                     f"{path} is damaged: a part of it was overwritten by zeros, so "
